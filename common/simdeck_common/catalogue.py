@@ -1,0 +1,325 @@
+"""Every refusal's words for people, in one place: what was wrong, and what to do.
+
+Codes are stable: clients and tests match on them. Templates are filled with the parameters given to ``Problem``.
+Grouped by room; keep each group in the order of the path a person takes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Entry:
+    """HTTP status, short title, one sentence of what was wrong, one of what to do."""
+
+    status: int
+    title: str
+    detail: str
+    remedy: str
+
+
+CATALOGUE: dict[str, Entry] = {
+    # --- anywhere -----------------------------------------------------------------------------------------------
+    "unexpected": Entry(
+        500,
+        "Something went wrong here",
+        "The service met an error it did not expect.",
+        "Try again; if it comes back, send the administrator the time and this page's address.",
+    ),
+    "not-found": Entry(
+        404, "Not found", "There is nothing at this address.", "Check the address, or start from the deck."
+    ),
+    "bad-request": Entry(
+        400, "The request cannot be read", "The request is malformed.", "Compare it with the OpenAPI document."
+    ),
+    "method-not-allowed": Entry(
+        405,
+        "Not possible here",
+        "This address does not take requests of this kind.",
+        "Compare the request with the OpenAPI document.",
+    ),
+    "invalid-input": Entry(
+        422, "An input is not valid", "The value of {field} is not valid.", "Change the value and submit again."
+    ),
+    # --- deck ---------------------------------------------------------------------------------------------------
+    "not-signed-in": Entry(
+        401, "Not signed in", "This request carries no valid token or session.", "Sign in, or send a hub token."
+    ),
+    "missing-scope": Entry(
+        403,
+        "The token may not do this",
+        "The token lacks the scope {scope}.",
+        "Make a token that has this scope on the hub's token page.",
+    ),
+    "xsrf": Entry(
+        403, "The page is out of date", "The request's XSRF token does not match.", "Reload the page and try again."
+    ),
+    "agent-unavailable": Entry(
+        503,
+        "Your agent does not answer",
+        "The process that looks after your runs could not be started: {reason}.",
+        "It is started again at the next request; if this stays, see its log in {log}.",
+    ),
+    "login-failed": Entry(
+        403,
+        "The sign-in did not succeed",
+        "The sign-in could not be finished: {reason}.",
+        "Open the deck again to start a new sign-in.",
+    ),
+    "not-a-user": Entry(
+        403,
+        "Not a user's token",
+        "This token belongs to a service, and only users have runs and apps.",
+        "Use a token of a user.",
+    ),
+    "hub-unavailable": Entry(
+        503, "The hub does not answer", "JupyterHub could not be asked who is calling.", "Wait a moment and try again."
+    ),
+    "too-large": Entry(
+        413,
+        "The request is too large",
+        "The request is larger than {limit}.",
+        "Send less, or put large files where the run can read them.",
+    ),
+    "server-start-failed": Entry(
+        502,
+        "The server did not start",
+        "The hub could not start your Jupyter server: {reason}.",
+        "Try again, or read the hub's log.",
+    ),
+    "server-stop-failed": Entry(
+        502,
+        "The server did not stop",
+        "The hub could not stop your Jupyter server: {reason}.",
+        "Try again, or read the hub's log.",
+    ),
+    # --- agent --------------------------------------------------------------------------------------------------
+    "task-not-found": Entry(404, "No such task", "There is no task {task}.", "List the tasks to see their ids."),
+    "task-interrupted": Entry(
+        500,
+        "The task was interrupted",
+        "The {kind} of {app} was cut off when the agent's process ended; nothing half-made was left.",
+        "Start it again.",
+    ),
+    "task-ended": Entry(409, "The task has ended", "The task {task} has already ended.", "Nothing is left to cancel."),
+    "version-in-use": Entry(
+        409,
+        "The version is in use",
+        "Runs of {app} {version} have not ended yet.",
+        "Wait until they have ended, or cancel them.",
+    ),
+    "idempotency-conflict": Entry(
+        409,
+        "This key was used for another request",
+        "The Idempotency-Key was used before with a different body.",
+        "Use a new key for a new request.",
+    ),
+    # --- app store ----------------------------------------------------------------------------------------------
+    "registry-unreachable": Entry(
+        503,
+        "The app registry cannot be read",
+        "The registry {location} cannot be read: {reason}.",
+        "Installed apps still work. Try again later, or ask the administrator to check the registry.",
+    ),
+    "app-not-found": Entry(
+        404, "No such app", "No registry offers an app called {app}.", "Look for the app in the store."
+    ),
+    "version-not-found": Entry(
+        404,
+        "No such version",
+        "The app {app} has no version {version}.",
+        "Choose one of the versions listed on the app's page.",
+    ),
+    "app-not-installed": Entry(404, "Not installed", "The app {app} is not installed.", "Install it from the store."),
+    "app-busy": Entry(
+        409,
+        "The app is being changed",
+        "Another install, update or removal of {app} is going on.",
+        "Wait until it has ended, or cancel it, and try again.",
+    ),
+    "no-previous-version": Entry(
+        409,
+        "Nothing to go back to",
+        "The app {app} has no earlier version to go back to.",
+        "Install the version you want from the store.",
+    ),
+    "app-needs-python": Entry(
+        422,
+        "The app needs another Python",
+        "{app} {version} needs Python {needed}; this deck's apps run on Python {found}.",
+        "Choose another version of the app, or ask the administrator for that Python.",
+    ),
+    "app-needs-simdeck": Entry(
+        422,
+        "The app needs a newer Simdeck",
+        "{app} {version} needs Simdeck {needed} or newer; the registry offers {found}.",
+        "Choose an older version of the app, or ask the administrator to update Simdeck.",
+    ),
+    "file-changed": Entry(
+        502,
+        "A file is not what the registry promised",
+        "{name} does not match the registry's SHA-256 checksum.",
+        "Nothing was installed. Try again; if it comes back, tell the registry's maintainer.",
+    ),
+    "install-hash": Entry(
+        502,
+        "A package is not what the app's lock promised",
+        "{name} does not match the checksum in the app's requirements.lock.",
+        "Nothing was installed. Tell the app's author: the lock or the package was changed.",
+    ),
+    "install-offline": Entry(
+        503,
+        "The packages cannot be fetched",
+        "The package index did not answer while {app} was being installed.",
+        "Nothing was changed. Check the network connection and try again.",
+    ),
+    "install-unresolved": Entry(
+        422,
+        "The app's packages do not fit",
+        "The packages that {app} {version} locks cannot be installed here.",
+        "Nothing was changed. The log says which package is concerned; choose another version, or tell the app's author.",
+    ),
+    "install-disk-full": Entry(
+        507,
+        "The disk is full",
+        "There was no space left while {app} was being installed.",
+        "Nothing was changed. Free some space (for example by removing old versions of apps) and try again.",
+    ),
+    "install-failed": Entry(
+        500,
+        "The app could not be installed",
+        "Installing {app} {version} failed in the step “{step}”.",
+        "Nothing was changed. The log's last lines say why; try again, or show them to the app's author.",
+    ),
+    "app-broken": Entry(
+        422,
+        "The app does not work",
+        "{app} {version} was built, but {reason}.",
+        "Nothing was changed. Choose another version, or show the log to the app's author.",
+    ),
+    "app-does-not-start": Entry(
+        422,
+        "The app does not start here",
+        "{app} {version} does not start on this machine: {reason}.",
+        "Nothing was changed. Show this to whoever looks after the machine: a system library or a processor feature may be missing.",
+    ),
+    "install-cancelled": Entry(
+        499,
+        "Cancelled",
+        "The installation of {app} was cancelled.",
+        "Nothing was changed. Install it again whenever you like.",
+    ),
+    "manifest-invalid": Entry(
+        422,
+        "The app's description is not valid",
+        "{file}, line {line}: {reason}.",
+        "Correct it as docs/apps.md says: {hint}.",
+    ),
+    "source-unsupported": Entry(
+        422,
+        "This kind of source is not supported yet",
+        "{url} cannot be read: {reason}.",
+        "Use a file: folder, or a wheel or archive at a file: or https: address, for now.",
+    ),
+    "source-invalid": Entry(
+        422,
+        "The source of a release cannot be used",
+        "{url} cannot be used: {reason}.",
+        "Correct the release in apps.yaml or the project it names.",
+    ),
+    "registry-invalid": Entry(
+        422, "The registry's source is not valid", "{file}: {reason}.", "Correct the file as docs/apps.md says."
+    ),
+    # --- hub and the simdeck command ----------------------------------------------------------------------------
+    "environment-missing": Entry(
+        500, "Not set up yet", "{what} is missing.", "Run `make up` in the checkout: it makes what is missing."
+    ),
+    "data-folder": Entry(
+        500,
+        "The data folder cannot be used",
+        "The data folder {folder} cannot be used: {reason}.",
+        "Choose a folder of your own on a disk with space: SIMDECK_DATA=/path make up.",
+    ),
+    "already-running": Entry(
+        409,
+        "Already running",
+        "Simdeck is already running at {address} (pid {pid}), started {started}.",
+        "Open that address, or stop it there with Ctrl-C (or `kill {pid}`) first.",
+    ),
+    "port-taken": Entry(
+        409,
+        "The port is taken",
+        "Port {port} on 127.0.0.1 is taken by {holder}.",
+        "Choose another one: PORT={other} make up.",
+    ),
+    "refuses-root": Entry(
+        403,
+        "Not as root",
+        "Simdeck does not run as root unless it is told to.",
+        "Start it as an ordinary user, or add --allow-root.",
+    ),
+    "start-failed": Entry(
+        500, "Simdeck did not start", "{what} did not come up: {reason}.", "Read the last lines of {log}."
+    ),
+    "site-file": Entry(422, "The site file is not valid", "{what}.", "{hint}."),
+    "not-running": Entry(
+        503,
+        "Simdeck is not running",
+        "No running Simdeck was found ({looked}).",
+        "Start it with `make up`, or name one with SIMDECK_API and SIMDECK_TOKEN.",
+    ),
+    "unknown-user": Entry(404, "No such user", "There is no hub user {user} here.", "Known users: {known}."),
+    "unknown-scope": Entry(422, "No such scope", "There is no scope {scope}.", "Choose from: {known}."),
+    "hub-refused": Entry(
+        502, "The hub refused", "The hub answered {status}: {reason}.", "Read the hub's log in {log}."
+    ),
+    "input-unreadable": Entry(422, "An input cannot be read", "{reason}.", "{hint}."),
+    "run-unsuccessful": Entry(
+        422, "The run did not finish", "The run {run} ended as {state}.", "See `simdeck show {run}`."
+    ),
+    # --- workflow backend ---------------------------------------------------------------------------------------
+    "workflow-not-found": Entry(
+        404,
+        "No such workflow",
+        "No installed app has a workflow called {workflow}.",
+        "List the workflows to see their names, or install the app that brings it.",
+    ),
+    "run-not-found": Entry(404, "No such run", "You have no run {run}.", "List your runs to see their ids."),
+    "run-ended": Entry(
+        409,
+        "The run has ended",
+        "This cannot be done to a run that has ended; this one is {state}.",
+        "Retry the run to have it done again.",
+    ),
+    "run-not-ended": Entry(
+        409, "The run goes on", "This can only be done to a run that has ended.", "Wait for its end, or cancel it."
+    ),
+    "run-file-not-found": Entry(
+        404, "No such file", "The run has no file {path}.", "List the run's files to see their paths."
+    ),
+    "worker-unavailable": Entry(
+        503,
+        "The workflow engine does not answer",
+        "The process that carries out your runs could not be reached: {reason}.",
+        "It is started again by itself and no run is lost; if this stays, see its log in {log}.",
+    ),
+    "calculation-failed": Entry(
+        500,
+        "The calculation did not succeed",
+        "The workflow ended without a result: {message}",
+        "Read the run's log, change the inputs and submit again.",
+    ),
+    "workflow-crashed": Entry(
+        500,
+        "The workflow met an error in its own code",
+        "The workflow stopped with an error: {message}",
+        "Read the run's log; if the inputs are fine, report it to the app's author.",
+    ),
+    "app-version-gone": Entry(
+        409,
+        "The app's version is no longer there",
+        "Version {version} of {app} is not installed any more.",
+        "Submit the run again to use the version that is installed now.",
+    ),
+}
