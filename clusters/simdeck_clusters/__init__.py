@@ -1,0 +1,1 @@
+"""Talking to a cluster: executors, Slurm commands and parsers, the shared scheduler watcher."""

@@ -1,0 +1,1 @@
+"""The FirecREST-compatible HPC API."""
