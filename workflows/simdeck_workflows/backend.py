@@ -1,0 +1,268 @@
+"""The workflow backend as the agent sees it. No AiiDA here: that is the worker's, reached over a Unix socket.
+
+What a caller asks is written into the run store before anything happens; the worker is then nudged, or started, and
+does it. So a request survives the death of either, and reading runs, events and outputs needs no worker at all.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import shutil
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from simdeck_common.layout import UserHome
+from simdeck_common.problems import Problem
+
+from simdeck_workflows.checking import check_inputs
+from simdeck_workflows.drawing import draw
+from simdeck_workflows.installed import InstalledWorkflows
+from simdeck_workflows.models import Event, FileEntry, Run, RunPage, RunRequest, RunState, Workflow
+from simdeck_workflows.store import Store, digest, new_run
+from simdeck_workflows.supervisor import Supervisor
+
+_EVENTS_AT_LEAST_EVERY = 2.0
+_PIECE = 256 * 1024
+
+
+@dataclass(frozen=True)
+class BackendSettings:
+    """Python of the backend's environment, and after how many seconds without work a worker ends."""
+
+    backend_python: Path
+    worker_idle_seconds: float = 600.0
+
+
+class Backend:
+    """Runs of one user. Methods raise ``Problem``; see the catalogue's group "workflow backend"."""
+
+    def __init__(self, home: UserHome, settings: BackendSettings) -> None:
+        self._home = home
+        self._store = Store(home.workflows / "runs.sqlite")
+        self._installed = InstalledWorkflows(home.apps)
+        self._readers: dict[str, set[asyncio.Event]] = defaultdict(set)
+        self._supervisor = Supervisor(
+            home,
+            settings.backend_python,
+            settings.worker_idle_seconds,
+            needed=self._store.any_unfinished,
+            on_changed=self._changed,
+        )
+
+    async def start(self) -> None:
+        """Begin to look after the worker: one is started at once if runs are unfinished."""
+        await self._supervisor.start()
+
+    async def stop(self) -> None:
+        """Let go of the worker, which lives on, and close the store."""
+        await self._supervisor.stop()
+        self._store.close()
+
+    async def reload(self) -> None:
+        """Apps have changed: end the worker, so that the next one finds the new workflow folders. Runs go on."""
+        await self._supervisor.end_worker()
+
+    def worker_state(self) -> dict[str, Any]:
+        """``{"state": "running" | "starting" | "failing" | "idle", "reason": …}``."""
+        return self._supervisor.state()
+
+    # --- workflows -----------------------------------------------------------------------------------------------
+
+    def workflows(self) -> list[Workflow]:
+        return self._installed.all()
+
+    def workflow(self, name: str) -> Workflow:
+        """Raises ``workflow-not-found``."""
+        return self._installed.get(name)
+
+    async def validate(self, name: str, inputs: dict[str, Any]) -> None:
+        """Check inputs by the JSON Schema and then by the process spec. Raises ``invalid-input``."""
+        workflow = self.workflow(name)
+        _check(workflow, inputs)
+        await self._supervisor.call(
+            "validate", workflow=name, inputs=inputs, app=workflow.app, app_version=workflow.app_version
+        )
+
+    # --- runs ----------------------------------------------------------------------------------------------------
+
+    def submit(self, request: RunRequest, idempotency_key: str | None = None) -> Run:
+        """Accept a run; it is durable when this returns. The app's version is fixed here.
+
+        Raises
+        ------
+        Problem
+            ``workflow-not-found``, ``invalid-input`` (by the JSON Schema), ``idempotency-conflict``.
+        """
+        workflow = self.workflow(request.workflow)
+        _check(workflow, request.inputs)
+        run = new_run(
+            workflow.name, workflow.app, workflow.app_version, request.title or _title(workflow, request.inputs)
+        )
+        accepted = self._store.accept(
+            run, request.inputs, key=idempotency_key, digest=digest(request.model_dump(mode="json"))
+        )
+        self._supervisor.nudge()
+        return accepted
+
+    def retry(self, run_id: str, idempotency_key: str | None = None) -> Run:
+        """Accept an ended run's inputs anew, for the app's present version. Raises ``run-not-ended``."""
+        old = self._store.get(run_id)
+        if not old.state.ended:
+            raise Problem("run-not-ended")
+        workflow = self.workflow(old.workflow)
+        inputs = self._store.inputs(run_id)
+        _check(workflow, inputs)
+        run = new_run(workflow.name, workflow.app, workflow.app_version, old.title, retry_of=run_id)
+        accepted = self._store.accept(run, inputs, key=idempotency_key, digest=digest({"retry": run_id}))
+        self._supervisor.nudge()
+        return accepted
+
+    def list_runs(
+        self,
+        *,
+        limit: int = 50,
+        cursor: str | None = None,
+        state: RunState | None = None,
+        workflow: str | None = None,
+        app: str | None = None,
+    ) -> RunPage:
+        return self._store.page(limit=limit, cursor=cursor, state=state, workflow=workflow, app=app)
+
+    def run(self, run_id: str) -> Run:
+        return self._store.get(run_id)
+
+    def rename(self, run_id: str, title: str) -> Run:
+        return self._store.rename(run_id, title)
+
+    async def cancel(self, run_id: str) -> Run:
+        """Want the run cancelled. It is when its state says so; its calculations are dead by then."""
+        run = self._store.want_cancel(run_id)
+        self._told(run_id)
+        return run
+
+    async def pause(self, run_id: str) -> Run:
+        """Want the run to rest: no further step begins. A calculation that runs goes on to its end."""
+        run = self._store.set_paused(run_id, True)
+        self._told(run_id)
+        return run
+
+    async def resume(self, run_id: str) -> Run:
+        run = self._store.set_paused(run_id, False)
+        self._told(run_id)
+        return run
+
+    def active(self) -> bool:
+        """Whether any run is unfinished."""
+        return self._store.any_unfinished()
+
+    def versions_in_use(self, app: str) -> set[str]:
+        return self._store.versions_in_use(app)
+
+    async def events(self, run_id: str, after: int = 0) -> AsyncIterator[Event]:
+        """The run's events with ``seq`` above ``after``, as they come; ends after the run has ended."""
+        self._store.get(run_id)
+        changed = asyncio.Event()
+        self._readers[run_id].add(changed)
+        try:
+            while True:
+                changed.clear()
+                # State first: what was told before it had ended is then certainly among the events read next.
+                ended = self._store.get(run_id).state.ended
+                found = self._store.events(run_id, after)
+                for event in found:
+                    after = event.seq
+                    yield event
+                if found:
+                    continue
+                if ended:
+                    return
+                # The worker tells of changes; looking by oneself is for when it just died.
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(_EVENTS_AT_LEAST_EVERY):
+                        await changed.wait()
+        finally:
+            self._readers[run_id].discard(changed)
+            if not self._readers[run_id]:
+                del self._readers[run_id]
+
+    # --- what a run holds ----------------------------------------------------------------------------------------
+
+    def inputs(self, run_id: str) -> dict[str, Any]:
+        return self._store.inputs(run_id)
+
+    def outputs(self, run_id: str) -> dict[str, Any]:
+        """The outputs by name; empty until the run has ended."""
+        return self._store.outputs(run_id) or {}
+
+    async def files(self, run_id: str) -> list[FileEntry]:
+        return [FileEntry.model_validate(item) for item in await self._of_process(run_id, "files", [])]
+
+    async def open_file(self, run_id: str, path: str) -> AsyncIterator[bytes]:
+        """Return the bytes of a file, piece by piece. Raises ``run-file-not-found`` before the first piece."""
+        if self._store.get(run_id).process is None:
+            raise Problem("run-file-not-found", path=path)
+        return _pieces(Path(await self._supervisor.call("export", run=run_id, path=path)))
+
+    async def log(self, run_id: str) -> str:
+        return str(await self._of_process(run_id, "log", ""))
+
+    async def graph(self, run_id: str) -> dict[str, Any]:
+        """``{nodes, edges}``: see ``simdeck_workflows.engine.graph``."""
+        return dict(await self._of_process(run_id, "graph", {"nodes": [], "edges": []}))
+
+    async def graph_svg(self, run_id: str) -> str:
+        return draw(await self.graph(run_id), self._store.get(run_id).title)
+
+    async def archive(self, run_id: str) -> Path:
+        """Write the run as a zip file and return its path. Give it to ``release`` after use."""
+        self._store.get(run_id)
+        return Path(await self._supervisor.call("archive", run=run_id))
+
+    @staticmethod
+    def release(path: Path) -> None:
+        """Delete a file that was handed over, with its folder."""
+        shutil.rmtree(path.parent, ignore_errors=True)
+
+    # --- below ---------------------------------------------------------------------------------------------------
+
+    async def _of_process(self, run_id: str, method: str, nothing: Any) -> Any:
+        if self._store.get(run_id).process is None:
+            return nothing
+        return await self._supervisor.call(method, run=run_id)
+
+    def _told(self, run_id: str) -> None:
+        self._changed(run_id)
+        self._supervisor.nudge()
+
+    def _changed(self, run_id: str) -> None:
+        for reader in self._readers.get(run_id, ()):
+            reader.set()
+
+
+async def _pieces(path: Path) -> AsyncIterator[bytes]:
+    try:
+        with path.open("rb") as stream:
+            while piece := await asyncio.to_thread(stream.read, _PIECE):
+                yield piece
+    finally:
+        Backend.release(path)
+
+
+def _check(workflow: Workflow, inputs: dict[str, Any]) -> None:
+    try:
+        json.dumps(inputs, allow_nan=False)
+    except ValueError:
+        raise Problem("invalid-input", field="inputs", detail="NaN and infinite numbers cannot be inputs.") from None
+    check_inputs(workflow.input_schema, inputs)
+
+
+def _title(workflow: Workflow, inputs: dict[str, Any]) -> str:
+    """The workflow's title, with the name of the first file among the inputs."""
+    names = (str(value["name"]) for value in inputs.values() if isinstance(value, dict) and value.get("name"))
+    name = next(names, None)
+    return f"{workflow.title}: {name}"[:200] if name else workflow.title

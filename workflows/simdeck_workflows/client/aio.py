@@ -1,0 +1,223 @@
+"""The asynchronous client."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from simdeck_workflows.client import requests
+from simdeck_workflows.client.requests import RETRY_DELAYS, RETRY_STATUS, Request
+from simdeck_workflows.models import Event, FileEntry, Run, RunPage, Workflow
+
+
+class AsyncClient:
+    """Speaks to the REST API as the caller whose token it holds.
+
+    Parameters
+    ----------
+    api
+        Base address, ending in ``/api/v1``; by default ``SIMDECK_API``.
+    token
+        A hub token; by default ``JUPYTERHUB_API_TOKEN``.
+    transport
+        An httpx transport to use instead of the network.
+
+    Every method raises ``simdeck_common.problems.Problem`` for a refusal and ``httpx.TransportError`` where the service
+    stays out of reach through several tries.
+    """
+
+    def __init__(
+        self,
+        api: str | None = None,
+        token: str | None = None,
+        *,
+        transport: httpx.AsyncBaseTransport | None = None,
+        timeout: float = 60.0,
+    ) -> None:
+        base, headers = requests.settings(api, token)
+        self._http = httpx.AsyncClient(base_url=base, headers=headers, transport=transport, timeout=timeout)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        await self._http.aclose()
+
+    # --- workflows -----------------------------------------------------------------------------------------------
+
+    async def workflows(self) -> list[Workflow]:
+        answer = await self._json(Request("GET", "workflows"))
+        return [Workflow.model_validate(item) for item in answer["items"]]
+
+    async def workflow(self, name: str) -> Workflow:
+        return Workflow.model_validate(await self._json(requests.workflow(name)))
+
+    async def validate(self, name: str, inputs: dict[str, Any]) -> None:
+        """Check inputs against the workflow, deeply. Raises ``invalid-input`` with the ``field``."""
+        await self._send(requests.workflow(name, "validate", body={"inputs": inputs}))
+
+    # --- runs ----------------------------------------------------------------------------------------------------
+
+    async def submit(
+        self, workflow: str, inputs: dict[str, Any], *, title: str | None = None, idempotency_key: str | None = None
+    ) -> Run:
+        """Submit a run; when this returns it is durable. A lost answer is asked for again, never a second run made."""
+        return Run.model_validate(await self._json(requests.submit(workflow, inputs, title, idempotency_key)))
+
+    async def page(self, *, limit: int = 50, cursor: str | None = None, **filters: Any) -> RunPage:
+        """One page of runs, newest first. Filters: ``state``, ``workflow``, ``app``."""
+        return RunPage.model_validate(await self._json(requests.runs(limit, cursor, filters)))
+
+    async def runs(self, **filters: Any) -> AsyncIterator[Run]:
+        """All runs, newest first, page by page."""
+        cursor: str | None = None
+        while True:
+            page = await self.page(limit=100, cursor=cursor, **filters)
+            for run in page.items:
+                yield run
+            if page.next_cursor is None:
+                return
+            cursor = page.next_cursor
+
+    async def run(self, run_id: str) -> Run:
+        return Run.model_validate(await self._json(requests.run(run_id)))
+
+    async def rename(self, run_id: str, title: str) -> Run:
+        return Run.model_validate(await self._json(requests.rename(run_id, title)))
+
+    async def cancel(self, run_id: str) -> Run:
+        return await self._act(run_id, "cancel")
+
+    async def pause(self, run_id: str) -> Run:
+        return await self._act(run_id, "pause")
+
+    async def resume(self, run_id: str) -> Run:
+        return await self._act(run_id, "resume")
+
+    async def retry(self, run_id: str) -> Run:
+        """Have an ended run done again with the same inputs; returns the new run."""
+        return await self._act(run_id, "retry")
+
+    async def wait(
+        self,
+        run_id: str,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109 - the blocking client's signature
+        on_event: Callable[[Event], None] | None = None,
+    ) -> Run:
+        """Wait until the run has ended. Raises ``TimeoutError`` after ``timeout`` seconds; the run goes on."""
+        async with asyncio.timeout(timeout):
+            async for event in self.events(run_id):
+                if on_event is not None:
+                    on_event(event)
+        return await self.run(run_id)
+
+    async def events(self, run_id: str, after: int = 0) -> AsyncIterator[Event]:
+        """The run's events with ``seq`` above ``after``, until it ends. A broken stream is taken up where it broke."""
+        path = requests.run(run_id, "events").path
+        failures = 0
+        while True:
+            headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": str(after)} if after else {})
+            parser = requests.EventParser()
+            try:
+                async with self._http.stream("GET", path, headers=headers, timeout=requests.STREAM_TIMEOUT) as answer:
+                    if answer.status_code in RETRY_STATUS and failures < len(RETRY_DELAYS):
+                        raise httpx.RemoteProtocolError(f"answered {answer.status_code}")
+                    if not answer.is_success:
+                        await answer.aread()
+                        raise requests.problem_of(answer) or RuntimeError("unreachable")
+                    async for text in answer.aiter_text():
+                        for seq, kind, data in parser.feed(text):
+                            if kind == "end":
+                                return
+                            if seq is None:
+                                continue
+                            event = requests.event_of(seq, kind, data)
+                            failures, after = 0, event.seq
+                            yield event
+            except httpx.TransportError:
+                if failures >= len(RETRY_DELAYS):
+                    raise
+            await asyncio.sleep(RETRY_DELAYS[min(failures, len(RETRY_DELAYS) - 1)])
+            failures += 1
+
+    # --- what a run holds ----------------------------------------------------------------------------------------
+
+    async def inputs(self, run_id: str) -> dict[str, Any]:
+        return dict(await self._json(requests.run(run_id, "inputs")))
+
+    async def outputs(self, run_id: str) -> dict[str, Any]:
+        """The outputs by name; empty until the run has ended."""
+        return dict(await self._json(requests.run(run_id, "outputs")))
+
+    async def files(self, run_id: str) -> list[FileEntry]:
+        answer = await self._json(requests.run(run_id, "files"))
+        return [FileEntry.model_validate(item) for item in answer["items"]]
+
+    async def file(self, run_id: str, path: str) -> bytes:
+        return (await self._send(requests.run(run_id, "files", path))).content
+
+    async def archive(self, run_id: str, target: Path | str) -> Path:
+        """Save the run as a zip file at ``target`` and return that path."""
+        return await self._download(requests.run(run_id, "archive"), Path(target))
+
+    async def log(self, run_id: str) -> str:
+        return (await self._send(requests.run(run_id, "log"))).text
+
+    async def graph(self, run_id: str) -> dict[str, Any]:
+        return dict(await self._json(requests.run(run_id, "graph")))
+
+    async def graph_svg(self, run_id: str) -> str:
+        return (await self._send(requests.run(run_id, "graph.svg"))).text
+
+    # --- below ---------------------------------------------------------------------------------------------------
+
+    async def _act(self, run_id: str, action: str) -> Run:
+        return Run.model_validate(await self._json(requests.act(run_id, action)))
+
+    async def _json(self, request: Request) -> Any:
+        return (await self._send(request)).json()
+
+    async def _send(self, request: Request) -> httpx.Response:
+        for delay in (*RETRY_DELAYS, None):
+            last = delay is None or not request.repeatable
+            try:
+                answer = await self._http.request(
+                    request.method, request.path, params=request.params, json=request.body, headers=request.headers
+                )
+            except httpx.TransportError:
+                if last:
+                    raise
+            else:
+                problem = requests.problem_of(answer)
+                if problem is None:
+                    return answer
+                if last or answer.status_code not in RETRY_STATUS:
+                    raise problem
+            await asyncio.sleep(delay or 0.0)
+        raise AssertionError("the last try returns or raises")
+
+    async def _download(self, request: Request, target: Path) -> Path:
+        half = target.with_name(f".{target.name}.part")
+        try:
+            async with self._http.stream(request.method, request.path) as answer:
+                if not answer.is_success:
+                    await answer.aread()
+                    raise requests.problem_of(answer) or RuntimeError("unreachable")
+                with half.open("wb") as stream:
+                    async for piece in answer.aiter_bytes():
+                        stream.write(piece)
+            half.replace(target)
+        finally:
+            half.unlink(missing_ok=True)
+        return target

@@ -1,0 +1,235 @@
+"""The blocking client: :mod:`simdeck_workflows.client.aio` without the ``await``."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from simdeck_workflows.client import requests
+from simdeck_workflows.client.requests import RETRY_DELAYS, RETRY_STATUS, Request
+from simdeck_workflows.models import Event, FileEntry, Run, RunPage, Workflow
+
+
+class Client:
+    """Speaks to the REST API as the caller whose token it holds.
+
+    Parameters
+    ----------
+    api
+        Base address, ending in ``/api/v1``; by default ``SIMDECK_API``.
+    token
+        A hub token; by default ``JUPYTERHUB_API_TOKEN``.
+    transport
+        An httpx transport to use instead of the network.
+
+    Every method raises ``simdeck_common.problems.Problem`` for a refusal and ``httpx.TransportError`` where the service
+    stays out of reach through several tries.
+    """
+
+    def __init__(
+        self,
+        api: str | None = None,
+        token: str | None = None,
+        *,
+        transport: httpx.BaseTransport | None = None,
+        timeout: float = 60.0,
+    ) -> None:
+        base, headers = requests.settings(api, token)
+        self._http = httpx.Client(base_url=base, headers=headers, transport=transport, timeout=timeout)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._http.close()
+
+    # --- workflows -----------------------------------------------------------------------------------------------
+
+    def workflows(self) -> list[Workflow]:
+        answer = self._json(Request("GET", "workflows"))
+        return [Workflow.model_validate(item) for item in answer["items"]]
+
+    def workflow(self, name: str) -> Workflow:
+        return Workflow.model_validate(self._json(requests.workflow(name)))
+
+    def validate(self, name: str, inputs: dict[str, Any]) -> None:
+        """Check inputs against the workflow, deeply. Raises ``invalid-input`` with the ``field``."""
+        self._send(requests.workflow(name, "validate", body={"inputs": inputs}))
+
+    # --- runs ----------------------------------------------------------------------------------------------------
+
+    def submit(
+        self, workflow: str, inputs: dict[str, Any], *, title: str | None = None, idempotency_key: str | None = None
+    ) -> Run:
+        """Submit a run; when this returns it is durable. A lost answer is asked for again, never a second run made."""
+        return Run.model_validate(self._json(requests.submit(workflow, inputs, title, idempotency_key)))
+
+    def page(self, *, limit: int = 50, cursor: str | None = None, **filters: Any) -> RunPage:
+        """One page of runs, newest first. Filters: ``state``, ``workflow``, ``app``."""
+        return RunPage.model_validate(self._json(requests.runs(limit, cursor, filters)))
+
+    def runs(self, **filters: Any) -> Iterator[Run]:
+        """All runs, newest first, page by page."""
+        cursor: str | None = None
+        while True:
+            page = self.page(limit=100, cursor=cursor, **filters)
+            yield from page.items
+            if page.next_cursor is None:
+                return
+            cursor = page.next_cursor
+
+    def run(self, run_id: str) -> Run:
+        return Run.model_validate(self._json(requests.run(run_id)))
+
+    def rename(self, run_id: str, title: str) -> Run:
+        return Run.model_validate(self._json(requests.rename(run_id, title)))
+
+    def cancel(self, run_id: str) -> Run:
+        return self._act(run_id, "cancel")
+
+    def pause(self, run_id: str) -> Run:
+        return self._act(run_id, "pause")
+
+    def resume(self, run_id: str) -> Run:
+        return self._act(run_id, "resume")
+
+    def retry(self, run_id: str) -> Run:
+        """Have an ended run done again with the same inputs; returns the new run."""
+        return self._act(run_id, "retry")
+
+    def wait(
+        self, run_id: str, *, timeout: float | None = None, on_event: Callable[[Event], None] | None = None
+    ) -> Run:
+        """Wait until the run has ended. Raises ``TimeoutError`` after ``timeout`` seconds; the run goes on."""
+        deadline = None if timeout is None else time.monotonic() + timeout
+        for event in self._events(run_id, 0, deadline):
+            if on_event is not None:
+                on_event(event)
+        return self.run(run_id)
+
+    def events(self, run_id: str, after: int = 0) -> Iterator[Event]:
+        """The run's events with ``seq`` above ``after``, until it ends. A broken stream is taken up where it broke."""
+        return self._events(run_id, after, None)
+
+    def _events(self, run_id: str, after: int, deadline: float | None) -> Iterator[Event]:
+        path = requests.run(run_id, "events").path
+        failures = 0
+        while True:
+            headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": str(after)} if after else {})
+            parser = requests.EventParser()
+            left = _left(run_id, deadline)
+            limits = requests.STREAM_TIMEOUT if left is None else httpx.Timeout(min(30.0, left), read=min(60.0, left))
+            try:
+                with self._http.stream("GET", path, headers=headers, timeout=limits) as answer:
+                    if answer.status_code in RETRY_STATUS and failures < len(RETRY_DELAYS):
+                        raise httpx.RemoteProtocolError(f"answered {answer.status_code}")
+                    if not answer.is_success:
+                        answer.read()
+                        raise requests.problem_of(answer) or RuntimeError("unreachable")
+                    for text in answer.iter_text():
+                        _left(run_id, deadline)
+                        for seq, kind, data in parser.feed(text):
+                            if kind == "end":
+                                return
+                            if seq is None:
+                                continue
+                            event = requests.event_of(seq, kind, data)
+                            failures, after = 0, event.seq
+                            yield event
+            except httpx.TransportError:
+                _left(run_id, deadline)
+                if failures >= len(RETRY_DELAYS):
+                    raise
+            time.sleep(RETRY_DELAYS[min(failures, len(RETRY_DELAYS) - 1)])
+            failures += 1
+
+    # --- what a run holds ----------------------------------------------------------------------------------------
+
+    def inputs(self, run_id: str) -> dict[str, Any]:
+        return dict(self._json(requests.run(run_id, "inputs")))
+
+    def outputs(self, run_id: str) -> dict[str, Any]:
+        """The outputs by name; empty until the run has ended."""
+        return dict(self._json(requests.run(run_id, "outputs")))
+
+    def files(self, run_id: str) -> list[FileEntry]:
+        answer = self._json(requests.run(run_id, "files"))
+        return [FileEntry.model_validate(item) for item in answer["items"]]
+
+    def file(self, run_id: str, path: str) -> bytes:
+        return (self._send(requests.run(run_id, "files", path))).content
+
+    def archive(self, run_id: str, target: Path | str) -> Path:
+        """Save the run as a zip file at ``target`` and return that path."""
+        return self._download(requests.run(run_id, "archive"), Path(target))
+
+    def log(self, run_id: str) -> str:
+        return (self._send(requests.run(run_id, "log"))).text
+
+    def graph(self, run_id: str) -> dict[str, Any]:
+        return dict(self._json(requests.run(run_id, "graph")))
+
+    def graph_svg(self, run_id: str) -> str:
+        return (self._send(requests.run(run_id, "graph.svg"))).text
+
+    # --- below ---------------------------------------------------------------------------------------------------
+
+    def _act(self, run_id: str, action: str) -> Run:
+        return Run.model_validate(self._json(requests.act(run_id, action)))
+
+    def _json(self, request: Request) -> Any:
+        return (self._send(request)).json()
+
+    def _send(self, request: Request) -> httpx.Response:
+        for delay in (*RETRY_DELAYS, None):
+            last = delay is None or not request.repeatable
+            try:
+                answer = self._http.request(
+                    request.method, request.path, params=request.params, json=request.body, headers=request.headers
+                )
+            except httpx.TransportError:
+                if last:
+                    raise
+            else:
+                problem = requests.problem_of(answer)
+                if problem is None:
+                    return answer
+                if last or answer.status_code not in RETRY_STATUS:
+                    raise problem
+            time.sleep(delay or 0.0)
+        raise AssertionError("the last try returns or raises")
+
+    def _download(self, request: Request, target: Path) -> Path:
+        half = target.with_name(f".{target.name}.part")
+        try:
+            with self._http.stream(request.method, request.path) as answer:
+                if not answer.is_success:
+                    answer.read()
+                    raise requests.problem_of(answer) or RuntimeError("unreachable")
+                with half.open("wb") as stream:
+                    for piece in answer.iter_bytes():
+                        stream.write(piece)
+            half.replace(target)
+        finally:
+            half.unlink(missing_ok=True)
+        return target
+
+
+def _left(run_id: str, deadline: float | None) -> float | None:
+    """Seconds left until ``deadline``, or None without one. Raises ``TimeoutError`` when it has passed."""
+    if deadline is None:
+        return None
+    left = deadline - time.monotonic()
+    if left <= 0:
+        raise TimeoutError(f"run {run_id} has not ended in time")
+    return left

@@ -1,0 +1,262 @@
+"""Carrying out runs: from an accepted row to an AiiDA process, through its life, to the run's end.
+
+Everything here can be repeated: the store says what is wanted, AiiDA's database says what is, and ``look`` closes the
+gap. It is called when something was asked for, when a process changed, and now and then as a safety net.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from aiida import orm
+from aiida.common.exceptions import EntryPointError, NotExistent
+from aiida.engine import CalcJob
+from aiida.plugins import CalculationFactory, WorkflowFactory
+from simdeck_common.layout import UserHome
+from simdeck_common.problems import Problem
+
+from simdeck_workflows.engine import inputs, outputs, tree
+from simdeck_workflows.engine.control import Control
+from simdeck_workflows.engine.events import Tails, step_event
+from simdeck_workflows.engine.profile import code_for
+from simdeck_workflows.engine.scheduler import job_in, kill, processes_of
+from simdeck_workflows.models import Run, RunState
+from simdeck_workflows.store import Store, Unfinished
+
+LOG = logging.getLogger(__name__)
+
+_TERMINAL = frozenset({"finished", "excepted", "killed"})
+_KILL_PATIENCE = 5.0
+
+
+def process_class(name: str) -> Any:
+    """The process class of a workflow's name. Raises ``Problem`` ``workflow-not-found``."""
+    for factory in (WorkflowFactory, CalculationFactory):
+        try:
+            found = factory(name)
+        except EntryPointError:
+            continue
+        if isinstance(found, type):
+            return found
+    raise Problem("workflow-not-found", workflow=name)
+
+
+class Runs:
+    """The worker's runs. ``notify(run_id)`` is called after each change that a reader may wait for."""
+
+    def __init__(self, home: UserHome, store: Store, runner: Any, notify: Callable[[str], None]) -> None:
+        self._home = home
+        self._store = store
+        self._runner = runner
+        self._notify = notify
+        self._control = Control(runner)
+        self._nodes: dict[str, Any] = {}
+        self._run_of: dict[int, str | None] = {}
+        self._adoptable: dict[str, Any] = {}
+        self._at_work: dict[str, asyncio.Task[None]] = {}
+        self.tails = Tails(store)
+
+    # --- start ---------------------------------------------------------------------------------------------------
+
+    def adopt(self) -> None:
+        """Find the processes of runs that a crashed worker began: by label, whether or not it noted them."""
+        unfinished = self._store.unfinished()
+        self._adoptable = tree.processes_labelled(item.run.id for item in unfinished)
+
+    # --- what is wanted ------------------------------------------------------------------------------------------
+
+    async def look(self) -> None:
+        """Bring every unfinished run a step towards what is wanted of it."""
+        for item in self._store.unfinished():
+            if item.run.id in self._at_work:
+                continue
+            try:
+                if item.run.state is RunState.ACCEPTED:
+                    self._begin(item)
+                else:
+                    self._tend(item)
+            except Exception:
+                LOG.exception("run %s could not be looked after; it is tried again", item.run.id)
+            # Processes of other runs, and callers, get their turn between two runs.
+            await asyncio.sleep(0)
+
+    def validate(self, name: str, values: dict[str, Any], app: str, version: str) -> None:
+        """The deep check of inputs, without a run. Raises ``Problem``."""
+        inputs.build(process_class(name), values, lambda: code_for(self._home, app, version))
+
+    def node(self, run: Run) -> Any:
+        """The process of a run, or None if it never had one."""
+        found = self._nodes.get(run.id)
+        if found is None and run.process is not None:
+            try:
+                found = orm.load_node(uuid=run.process)
+            except NotExistent:
+                return None
+            if not run.state.ended:
+                self._nodes[run.id] = found
+        return found
+
+    def _begin(self, item: Unfinished) -> None:
+        run = item.run
+        node = self._adoptable.pop(run.id, None)
+        if node is None:
+            if item.wanted == "cancel":
+                self._end(run, RunState.CANCELLED, None)
+                return
+            if run.paused:
+                return
+            node = self._submit(item)
+            if node is None:
+                return
+        self._nodes[run.id] = node
+        self._store.begin(run.id, node.uuid)
+        self._notify(run.id)
+        self._follow(run.id, node)
+        LOG.info("run %s is process %s (%s)", run.id, node.pk, run.workflow)
+
+    def _submit(self, item: Unfinished) -> Any:
+        run = item.run
+        try:
+            process = process_class(run.workflow)
+            nodes = inputs.build(process, item.inputs, lambda: code_for(self._home, run.app, run.app_version))
+            metadata: dict[str, Any] = {"label": run.id, "description": run.title}
+            if issubclass(process, CalcJob):
+                metadata["options"] = {"resources": {"num_machines": 1, "num_mpiprocs_per_machine": 1}}
+            return self._runner.submit(process, {**nodes, "metadata": metadata})
+        except Problem as problem:
+            state = RunState.REJECTED if problem.status == 422 else RunState.FAILED
+            self._end(run, state, problem.to_json())
+        except Exception as error:
+            LOG.exception("run %s could not be begun", run.id)
+            crash = Problem("workflow-crashed", message=f"{type(error).__name__}: {error}")
+            self._end(run, RunState.FAILED, crash.to_json())
+        return None
+
+    def _tend(self, item: Unfinished) -> None:
+        run = item.run
+        self._adoptable.pop(run.id, None)
+        known = run.id in self._nodes
+        node = self.node(run)
+        if node is None:
+            self._end(run, RunState.FAILED, Problem("workflow-crashed", message="its process was deleted").to_json())
+            return
+        if not known:
+            self._follow(run.id, node)
+        if node.is_terminated:
+            self._finish(run, node)
+        elif item.wanted == "cancel":
+            self._work(run, self._cancel(run, node))
+        else:
+            rest = [process for process in tree.with_descendants(node) if not process.is_terminated]
+            if any(process.paused != run.paused for process in rest if run.paused or process.paused):
+                self._work(run, self._set_paused(run, node))
+
+    def _work(self, run: Run, doing: Any) -> None:
+        task = asyncio.get_running_loop().create_task(doing)
+        self._at_work[run.id] = task
+
+        def done(finished: asyncio.Task[None]) -> None:
+            self._at_work.pop(run.id, None)
+            if not finished.cancelled() and finished.exception() is not None:
+                LOG.error("run %s: %s", run.id, finished.exception())
+
+        task.add_done_callback(done)
+
+    async def _set_paused(self, run: Run, node: Any) -> None:
+        await self._control.set_paused(node, run.paused)
+        self._notify(run.id)
+
+    async def _cancel(self, run: Run, node: Any) -> None:
+        await self._control.kill(node)
+        await self._clear_jobs(node)
+        if node.is_terminated:
+            self._finish(run, node, RunState.CANCELLED)
+
+    async def _clear_jobs(self, node: Any) -> None:
+        """End what is left of the run's calculations, whatever the engine knew of them."""
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            jobs = [
+                job for calc in tree.calculations(node) if (path := tree.work_directory(calc)) if (job := job_in(path))
+            ]
+            left = [job for job in jobs if kill(job, number)]
+            patience = asyncio.get_running_loop().time() + _KILL_PATIENCE
+            # Nobody tells when a process is gone.
+            while any(processes_of(job) for job in left) and asyncio.get_running_loop().time() < patience:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+
+    # --- what happens --------------------------------------------------------------------------------------------
+
+    def changed(self, pk: int) -> None:
+        """A process has entered a new state."""
+        run_id = self._owner(pk)
+        if run_id is None:
+            return
+        node = orm.load_node(pk=pk)
+        # What it called has ended before it, although a crash may have kept that from being told.
+        self._told(run_id, tree.with_descendants(node) if node.is_terminated else [node])
+        if node.caller is None and tree.state_name(node) in _TERMINAL and run_id not in self._at_work:
+            run = self._store.get(run_id)
+            if run.state is RunState.RUNNING:
+                self._finish(run, self._nodes.get(run_id, node))
+
+    def read_progress(self) -> None:
+        """Turn new lines of all progress files into events."""
+        for run_id in self.tails.read():
+            self._notify(run_id)
+
+    def _owner(self, pk: int) -> str | None:
+        if pk not in self._run_of:
+            node = orm.load_node(pk=pk)
+            caller = node.caller
+            if caller is not None:
+                self._run_of[pk] = self._owner(caller.pk)
+            else:
+                self._run_of[pk] = node.label if node.label in self._nodes else None
+                if self._run_of[pk] is None and len(node.label) == 36:
+                    # It may be a run whose row is about to be written: ask again at its next change.
+                    return self._run_of.pop(pk)
+        return self._run_of[pk]
+
+    def _follow(self, run_id: str, node: Any) -> None:
+        self._told(run_id, tree.with_descendants(node))
+
+    def _told(self, run_id: str, nodes: Iterable[Any]) -> None:
+        found = list(nodes)
+        for node in found:
+            if isinstance(node, orm.CalcJobNode):
+                self.tails.follow(run_id, node)
+                if node.is_terminated:
+                    self.tails.drain(node.uuid)
+        self._store.tell(run_id, [step_event(node) for node in tree.as_they_happen(found)])
+        self._notify(run_id)
+
+    def _finish(self, run: Run, node: Any, as_state: RunState | None = None) -> None:
+        processes = tree.with_descendants(node)
+        self._told(run.id, processes)
+        state, problem = outputs.ending(node)
+        values = outputs.outputs(node)
+        headline: dict[str, Any] | None = None
+        if state is RunState.FINISHED:
+            headline = outputs.summary(values, process_class(run.workflow))
+        elif as_state is not None:
+            state, problem = as_state, None
+        self._end(run, state, problem, headline, values)
+        for process in processes:
+            self._run_of.pop(process.pk, None)
+
+    def _end(
+        self,
+        run: Run,
+        state: RunState,
+        problem: dict[str, Any] | None,
+        headline: dict[str, Any] | None = None,
+        values: dict[str, Any] | None = None,
+    ) -> None:
+        self._store.end(run.id, state, summary=headline, problem=problem, outputs=values)
+        self._nodes.pop(run.id, None)
+        self._notify(run.id)
+        LOG.info("run %s has ended: %s", run.id, state.value)

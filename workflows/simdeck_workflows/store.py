@@ -1,0 +1,398 @@
+"""The run store: what was asked, where it stands, what happened. SQLite, shared by the agent and the worker.
+
+The agent writes requests and wishes (run this, cancel that, pause); the worker writes what came of them. Every change
+of a run and the event that tells of it are one transaction, so neither exists without the other. Both processes may be
+killed at any time; the store is what they find again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import uuid
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+from simdeck_common.layout import private_dir
+from simdeck_common.problems import Problem
+from sqlalchemy.dialects.sqlite import insert
+
+from simdeck_workflows.models import ENDED_STATES, Event, Run, RunPage, RunState
+
+_META = sa.MetaData()
+
+_RUNS = sa.Table(
+    "runs",
+    _META,
+    sa.Column("n", sa.Integer, primary_key=True),
+    sa.Column("id", sa.String, nullable=False, unique=True),
+    sa.Column("workflow", sa.String, nullable=False),
+    sa.Column("app", sa.String, nullable=False),
+    sa.Column("app_version", sa.String, nullable=False),
+    sa.Column("title", sa.String, nullable=False),
+    sa.Column("state", sa.String, nullable=False, index=True),
+    sa.Column("created", sa.String, nullable=False),
+    sa.Column("started", sa.String),
+    sa.Column("ended", sa.String),
+    sa.Column("progress", sa.JSON(none_as_null=True)),
+    sa.Column("summary", sa.JSON(none_as_null=True)),
+    sa.Column("problem", sa.JSON(none_as_null=True)),
+    sa.Column("retry_of", sa.String),
+    sa.Column("process", sa.String),
+    sa.Column("paused", sa.Boolean, nullable=False, default=False),
+    # What the user wants and the worker has not yet done: "cancel", or nothing.
+    sa.Column("wanted", sa.String),
+    sa.Column("inputs", sa.JSON, nullable=False),
+    sa.Column("outputs", sa.JSON(none_as_null=True)),
+    sqlite_autoincrement=True,
+)
+_EVENTS = sa.Table(
+    "events",
+    _META,
+    sa.Column("run", sa.String, primary_key=True),
+    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("time", sa.String, nullable=False),
+    sa.Column("type", sa.String, nullable=False),
+    sa.Column("data", sa.JSON, nullable=False),
+    # Names a thing that can be seen twice but must be told once (a process entering a state); null otherwise.
+    sa.Column("key", sa.String),
+    sa.UniqueConstraint("run", "key"),
+)
+_KEYS = sa.Table(
+    "idempotency_keys",
+    _META,
+    sa.Column("key", sa.String, primary_key=True),
+    sa.Column("run", sa.String, nullable=False),
+    sa.Column("digest", sa.String, nullable=False),
+)
+_OFFSETS = sa.Table(
+    "progress_offsets",
+    _META,
+    sa.Column("run", sa.String, primary_key=True),
+    sa.Column("source", sa.String, primary_key=True),
+    sa.Column("offset", sa.Integer, nullable=False),
+)
+
+_RUN_COLUMNS = [_RUNS.c[name] for name in Run.model_fields]
+_ENDED = sorted(state.value for state in ENDED_STATES)
+
+
+@dataclass(frozen=True)
+class NewEvent:
+    """An event to be written. A ``key`` already told for this run makes the write a no-op."""
+
+    type: str
+    data: dict[str, Any]
+    key: str | None = None
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """An unfinished run with what the worker needs to carry on."""
+
+    run: Run
+    inputs: dict[str, Any]
+    wanted: str | None
+
+
+def now() -> str:
+    """The present moment as the store writes it."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+class Store:
+    """The run store in the file ``path`` (made with mode 600 in a folder of mode 700)."""
+
+    def __init__(self, path: Path) -> None:
+        private_dir(path.parent)
+        # Only to make it private, and only where there is none: closing a file drops all locks that this process holds
+        # on it, and with them SQLite's, which would let another process delete the log that we still read.
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        self._engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": 60})
+        sa.event.listen(self._engine, "connect", _on_connect)
+        sa.event.listen(self._engine, "begin", _on_begin)
+        with self._write() as connection:
+            _META.create_all(connection)
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    # --- what a caller asks --------------------------------------------------------------------------------------
+
+    def accept(self, run: Run, inputs: dict[str, Any], *, key: str | None = None, digest: str = "") -> Run:
+        """Write an accepted run durably. With a ``key`` seen before, return the run it made then.
+
+        Raises
+        ------
+        Problem
+            ``idempotency-conflict``: the key was used for a request of another ``digest``.
+        """
+        with self._write() as connection:
+            if key is not None:
+                known = connection.execute(sa.select(_KEYS).where(_KEYS.c.key == key)).one_or_none()
+                if known is not None:
+                    if known.digest != digest:
+                        raise Problem("idempotency-conflict")
+                    return _get(connection, known.run)
+                connection.execute(sa.insert(_KEYS).values(key=key, run=run.id, digest=digest))
+            values = run.model_dump(mode="json")
+            connection.execute(sa.insert(_RUNS).values(**values, inputs=inputs))
+            _tell(connection, run.id, [_state_event(run.state, run.paused)])
+            return run
+
+    def want_cancel(self, run_id: str) -> Run:
+        """Note that the run shall be cancelled; the worker does it. Raises ``run-ended`` or ``run-not-found``."""
+        with self._write() as connection:
+            _unended(connection, run_id)
+            connection.execute(sa.update(_RUNS).where(_RUNS.c.id == run_id).values(wanted="cancel"))
+            return _get(connection, run_id)
+
+    def set_paused(self, run_id: str, paused: bool) -> Run:
+        """Note that the run shall rest or go on; the worker sees to it. Raises ``run-ended`` or ``run-not-found``."""
+        with self._write() as connection:
+            run = _unended(connection, run_id)
+            if run.paused != paused:
+                connection.execute(sa.update(_RUNS).where(_RUNS.c.id == run_id).values(paused=paused))
+                _tell(connection, run_id, [_state_event(run.state, paused)])
+            return _get(connection, run_id)
+
+    def rename(self, run_id: str, title: str) -> Run:
+        with self._write() as connection:
+            connection.execute(sa.update(_RUNS).where(_RUNS.c.id == run_id).values(title=title))
+            return _get(connection, run_id)
+
+    # --- what a caller reads -------------------------------------------------------------------------------------
+
+    def get(self, run_id: str) -> Run:
+        """Return the run. Raises ``run-not-found``."""
+        with self._read() as connection:
+            return _get(connection, run_id)
+
+    def page(
+        self,
+        *,
+        limit: int = 50,
+        cursor: str | None = None,
+        state: RunState | None = None,
+        workflow: str | None = None,
+        app: str | None = None,
+    ) -> RunPage:
+        """Return a page of runs, newest first. Raises ``bad-request`` for a cursor that is not one of ours."""
+        query = sa.select(_RUNS.c.n, *_RUN_COLUMNS).order_by(_RUNS.c.n.desc()).limit(limit + 1)
+        if cursor is not None:
+            if not cursor.isdecimal():
+                raise Problem("bad-request", field="cursor", detail="The cursor is not one of a run list's.")
+            query = query.where(_RUNS.c.n < int(cursor))
+        for column, value in ((_RUNS.c.state, state), (_RUNS.c.workflow, workflow), (_RUNS.c.app, app)):
+            if value is not None:
+                query = query.where(column == str(value))
+        with self._read() as connection:
+            rows = connection.execute(query).all()
+        items = [_run(row) for row in rows[:limit]]
+        return RunPage(items=items, next_cursor=str(rows[limit - 1].n) if len(rows) > limit else None)
+
+    def inputs(self, run_id: str) -> dict[str, Any]:
+        return dict(self._column(run_id, _RUNS.c.inputs))
+
+    def outputs(self, run_id: str) -> dict[str, Any] | None:
+        """Return the outputs by name, or None while the run has not ended."""
+        found: dict[str, Any] | None = self._column(run_id, _RUNS.c.outputs)
+        return found
+
+    def events(self, run_id: str, after: int = 0, limit: int = 500) -> list[Event]:
+        """Return at most ``limit`` events with a ``seq`` above ``after``, in order."""
+        query = (
+            sa.select(_EVENTS.c.seq, _EVENTS.c.time, _EVENTS.c.type, _EVENTS.c.data)
+            .where(_EVENTS.c.run == run_id, _EVENTS.c.seq > after)
+            .order_by(_EVENTS.c.seq)
+            .limit(limit)
+        )
+        with self._read() as connection:
+            return [Event.model_validate(row._asdict()) for row in connection.execute(query)]
+
+    def any_unfinished(self) -> bool:
+        query = sa.select(sa.exists().where(_RUNS.c.state.not_in(_ENDED)))
+        with self._read() as connection:
+            return bool(connection.execute(query).scalar_one())
+
+    def versions_in_use(self, app: str) -> set[str]:
+        """The versions of ``app`` that unfinished runs still need."""
+        query = sa.select(_RUNS.c.app_version).distinct().where(_RUNS.c.app == app, _RUNS.c.state.not_in(_ENDED))
+        with self._read() as connection:
+            return set(connection.execute(query).scalars())
+
+    # --- what the worker reads and writes ------------------------------------------------------------------------
+
+    def unfinished(self) -> list[Unfinished]:
+        """All unfinished runs, oldest first."""
+        query = (
+            sa.select(_RUNS.c.inputs, _RUNS.c.wanted, *_RUN_COLUMNS)
+            .where(_RUNS.c.state.not_in(_ENDED))
+            .order_by(_RUNS.c.n)
+        )
+        with self._read() as connection:
+            rows = connection.execute(query).all()
+        return [Unfinished(_run(row), row.inputs, row.wanted) for row in rows]
+
+    def begin(self, run_id: str, process: str) -> bool:
+        """Note that the run is now the AiiDA process ``process`` (UUID). False if it was noted before."""
+        with self._write() as connection:
+            changed = connection.execute(
+                sa.update(_RUNS)
+                .where(_RUNS.c.id == run_id, _RUNS.c.state == RunState.ACCEPTED.value)
+                .values(state=RunState.RUNNING.value, process=process, started=now())
+            ).rowcount
+            if changed:
+                _tell(connection, run_id, [_state_event(RunState.RUNNING, _get(connection, run_id).paused)])
+            return bool(changed)
+
+    def end(
+        self,
+        run_id: str,
+        state: RunState,
+        *,
+        summary: dict[str, Any] | None = None,
+        problem: dict[str, Any] | None = None,
+        outputs: dict[str, Any] | None = None,
+    ) -> bool:
+        """Note the end of a run, once. False if it had ended before."""
+        if not state.ended:
+            raise ValueError(f"{state} is not an end")
+        with self._write() as connection:
+            changed = connection.execute(
+                sa.update(_RUNS)
+                .where(_RUNS.c.id == run_id, _RUNS.c.state.not_in(_ENDED))
+                .values(
+                    state=state.value,
+                    ended=now(),
+                    summary=summary,
+                    problem=problem,
+                    outputs=outputs or {},
+                    paused=False,
+                    wanted=None,
+                )
+            ).rowcount
+            if changed:
+                _tell(connection, run_id, [_state_event(state, False, problem)])
+            return bool(changed)
+
+    def tell(self, run_id: str, events: Iterable[NewEvent]) -> int:
+        """Write events; return how many were new."""
+        with self._write() as connection:
+            return _tell(connection, run_id, events)
+
+    def offset(self, run_id: str, source: str) -> int:
+        """How many bytes of the progress file ``source`` have become events."""
+        query = sa.select(_OFFSETS.c.offset).where(_OFFSETS.c.run == run_id, _OFFSETS.c.source == source)
+        with self._read() as connection:
+            return int(connection.execute(query).scalar_one_or_none() or 0)
+
+    def progress(self, run_id: str, source: str, offset: int, lines: Sequence[dict[str, Any]]) -> None:
+        """Make ``lines`` progress events and move the file's offset, both or neither."""
+        with self._write() as connection:
+            statement = insert(_OFFSETS).values(run=run_id, source=source, offset=offset)
+            connection.execute(
+                statement.on_conflict_do_update(index_elements=["run", "source"], set_={"offset": offset})
+            )
+            if lines:
+                connection.execute(sa.update(_RUNS).where(_RUNS.c.id == run_id).values(progress=lines[-1]))
+                _tell(connection, run_id, [NewEvent("progress", line) for line in lines])
+
+    # --- below ---------------------------------------------------------------------------------------------------
+
+    def _column(self, run_id: str, column: sa.Column[Any]) -> Any:
+        with self._read() as connection:
+            row = connection.execute(sa.select(column).where(_RUNS.c.id == run_id)).one_or_none()
+        if row is None:
+            raise Problem("run-not-found", run=run_id)
+        return row[0]
+
+    @contextmanager
+    def _read(self) -> Iterator[sa.Connection]:
+        with self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def _write(self) -> Iterator[sa.Connection]:
+        with self._engine.connect().execution_options(simdeck_write=True) as connection, connection.begin():
+            yield connection
+
+
+def new_run(workflow: str, app: str, app_version: str, title: str, retry_of: str | None = None) -> Run:
+    """A fresh accepted run with an id of its own."""
+    return Run(
+        id=str(uuid.uuid4()),
+        workflow=workflow,
+        app=app,
+        app_version=app_version,
+        title=title,
+        state=RunState.ACCEPTED,
+        created=datetime.fromisoformat(datetime.now(UTC).isoformat(timespec="milliseconds")),
+        retry_of=retry_of,
+    )
+
+
+def digest(body: dict[str, Any]) -> str:
+    """A digest of a request's body that does not depend on the order of keys."""
+    import hashlib
+
+    return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _on_connect(connection: Any, _record: Any) -> None:
+    # The driver must not open transactions by itself: it would do so deferred, and a deferred transaction that turns
+    # into a writer fails at once when another process has written meanwhile.
+    connection.isolation_level = None
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
+
+
+def _on_begin(connection: sa.Connection) -> None:
+    writes = connection.get_execution_options().get("simdeck_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+def _run(row: sa.Row[Any]) -> Run:
+    values = row._mapping
+    return Run.model_validate({name: values[name] for name in Run.model_fields})
+
+
+def _get(connection: sa.Connection, run_id: str) -> Run:
+    row = connection.execute(sa.select(*_RUN_COLUMNS).where(_RUNS.c.id == run_id)).one_or_none()
+    if row is None:
+        raise Problem("run-not-found", run=run_id)
+    return _run(row)
+
+
+def _unended(connection: sa.Connection, run_id: str) -> Run:
+    run = _get(connection, run_id)
+    if run.state.ended:
+        raise Problem("run-ended", state=run.state.value)
+    return run
+
+
+def _state_event(state: RunState, paused: bool, problem: dict[str, Any] | None = None) -> NewEvent:
+    data: dict[str, Any] = {"state": state.value, "paused": paused}
+    if problem is not None:
+        data["problem"] = problem
+    return NewEvent("state", data)
+
+
+def _tell(connection: sa.Connection, run_id: str, events: Iterable[NewEvent]) -> int:
+    seq = connection.execute(sa.select(sa.func.max(_EVENTS.c.seq)).where(_EVENTS.c.run == run_id)).scalar() or 0
+    told = 0
+    for event in events:
+        statement = insert(_EVENTS).values(
+            run=run_id, seq=seq + 1, time=now(), type=event.type, data=event.data, key=event.key
+        )
+        if connection.execute(statement.on_conflict_do_nothing(index_elements=["run", "key"])).rowcount:
+            seq += 1
+            told += 1
+    return told
