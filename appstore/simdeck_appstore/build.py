@@ -1,0 +1,239 @@
+"""Builds a registry: ``python -m simdeck_appstore.build --source registry/ --output DIR``.
+
+Reads the two YAML files, builds the wheel of each app and of simdeck itself, and writes static JSON and
+content-addressed files that any web server, or a plain folder, can offer. Unchanged sources are taken over from the
+registry before; an app that cannot be built is reported and left out. The new registry replaces the old in one step.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fcntl
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import ValidationError
+from simdeck_common.problems import Problem
+
+from simdeck_appstore.documents import registry_app, registry_index, to_json, v1_app, v1_index
+from simdeck_appstore.models import BuildProblem, RegistryIndex, SimdeckWheel
+from simdeck_appstore.own_wheel import OwnRecord, own_checkout, own_wheel
+from simdeck_appstore.records import FileStore, ReleaseRecord, make_record, source_key
+from simdeck_appstore.sources import RegistrySource, ReleaseSpec, read_source
+from simdeck_appstore.swap import recover_swap, swap
+from simdeck_appstore.wheels import WheelBuilder
+
+CACHE = ".records.json"
+
+
+@dataclass
+class BuildReport:
+    """What a build did. ``problems`` names each app left out; ``warnings`` concern the whole."""
+
+    index: RegistryIndex
+    built: list[str] = field(default_factory=list)
+    reused: list[str] = field(default_factory=list)
+    problems: list[BuildProblem] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    changed: bool = True
+
+
+def build_registry(
+    source: Path,
+    output: Path,
+    *,
+    python: Path | None = None,
+    simdeck: Path | None = None,
+    base_url: str | None = None,
+) -> BuildReport:
+    """Build the registry whose YAML lies in ``source`` into the folder ``output``.
+
+    Parameters
+    ----------
+    python
+        A Python that has hatchling; default: this one.
+    simdeck
+        The simdeck checkout or wheel; default: the checkout this module lies in, where there is one.
+    base_url
+        The address under which ``output`` will be served, for absolute addresses in ``api/v1``.
+
+    Raises
+    ------
+    Problem
+        ``registry-invalid`` when a YAML file cannot be read at all.
+    """
+    output = output.absolute()
+    output.parent.mkdir(parents=True, exist_ok=True)
+    with _lock(output):
+        recover_swap(output)
+        registry = read_source(source)
+        stage = Path(tempfile.mkdtemp(dir=output.parent, prefix=f".{output.name}.building-"))
+        stage.chmod(0o755)
+        try:
+            with WheelBuilder(python or Path(sys.executable)) as builder:
+                report = _Build(registry, stage, output, builder).run(simdeck or own_checkout(), base_url)
+            if report.changed:
+                swap(stage, output)
+        finally:
+            shutil.rmtree(stage, ignore_errors=True)
+    return report
+
+
+class _Build:
+    """One build into ``stage``, taking over what it can from ``output``."""
+
+    def __init__(self, registry: RegistrySource, stage: Path, output: Path, builder: WheelBuilder) -> None:
+        self.registry = registry
+        self.stage = stage
+        self.output = output
+        self.builder = builder
+        self.store = FileStore(stage, output if output.is_dir() else None)
+        self.cache, self.own = _read_cache(output)
+        self.report = BuildReport(RegistryIndex(revision=""))
+
+    def run(self, simdeck: Path | None, base_url: str | None) -> BuildReport:
+        own = self._own_wheel(simdeck) if simdeck else None
+        self.own = self.own if simdeck else None
+        records: dict[str, list[ReleaseRecord]] = {}
+        for app, problem in self.registry.broken.items():
+            self._leave_out(app, None, problem)
+        for app, specs in self.registry.apps.items():
+            found = self._app(app, specs)
+            if found:
+                records[app] = found
+        apps = [registry_app(app, found, own) for app, found in records.items()]
+        index = registry_index(apps, self.registry.categories, own, self.report.problems)
+        self.report.index = index
+        self._write("api/v2/index.json", index.model_dump_json(indent=1))
+        for document in apps:
+            self._write(f"api/v2/apps/{document.id}.json", document.model_dump_json(indent=1))
+            self._write(f"api/v1/apps/{document.id}.json", to_json(v1_app(document.id, records[document.id], base_url)))
+        self._write("api/v1/apps_index.json", to_json(v1_index(apps, self.registry.categories)))
+        kept = {
+            "own": self.own.model_dump(mode="json") if self.own else None,
+            "records": [record.model_dump(mode="json") for found in records.values() for record in found],
+        }
+        self._write(CACHE, json.dumps(kept))
+        self.report.changed = not _same(self.stage, self.output)
+        return self.report
+
+    def _app(self, app: str, specs: list[ReleaseSpec]) -> list[ReleaseRecord]:
+        """Return the app's releases that can be built. One that cannot is reported and left out."""
+        found: list[ReleaseRecord] = []
+        for spec in specs:
+            try:
+                record = self._release(app, spec)
+                self._check(app, record, found)
+            except Problem as problem:
+                self._leave_out(app, spec.url, problem)
+            except OSError as error:
+                reason = f"{error.filename or 'a file'}: {error.strerror}"
+                self._leave_out(app, spec.url, Problem("source-invalid", url=spec.url, reason=reason))
+            else:
+                found.append(record)
+        return found
+
+    def _release(self, app: str, spec: ReleaseSpec) -> ReleaseRecord:
+        key = source_key(spec, self.registry.folder)
+        earlier = self.cache.get(key)
+        if earlier is not None and self.store.keep(earlier.files()):
+            self.report.reused.append(f"{app} {earlier.release.version}")
+            return earlier
+        with tempfile.TemporaryDirectory(prefix="simdeck-build-") as scratch:
+            record = make_record(spec, self.registry.folder, key, Path(scratch), self.builder, self.store)
+        self.report.built.append(f"{app} {record.release.version}")
+        return record
+
+    def _check(self, app: str, record: ReleaseRecord, others: list[ReleaseRecord]) -> None:
+        unknown = [name for name in record.categories if name not in self.registry.categories]
+        if unknown:
+            raise Problem("registry-invalid", field=app, file="categories.yaml", reason=f"has no category {unknown[0]}")
+        if any(other.release.version == record.release.version for other in others):
+            reason = f"app {app} has version {record.release.version} twice"
+            raise Problem("registry-invalid", field=app, file="apps.yaml", reason=reason)
+
+    def _leave_out(self, app: str, url: str | None, problem: Problem) -> None:
+        self.report.problems.append(BuildProblem(app=app, source=url, problem=problem.to_json()))
+
+    def _own_wheel(self, simdeck: Path) -> SimdeckWheel:
+        own = own_wheel(simdeck.absolute(), self.own, self.builder, self.store)
+        self.report.warnings.extend(own.warnings)
+        self.own = own.record
+        return own.record.simdeck
+
+    def _write(self, name: str, text: str) -> None:
+        path = self.stage / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+
+
+def _read_cache(output: Path) -> tuple[dict[str, ReleaseRecord], OwnRecord | None]:
+    """Return the records of the build before, by key. One that cannot be read is built anew."""
+    try:
+        kept = json.loads((output / CACHE).read_text("utf-8"))
+        records = [ReleaseRecord.model_validate(record) for record in kept["records"]]
+        own = OwnRecord.model_validate(kept["own"]) if kept["own"] else None
+    except (OSError, ValueError, KeyError, TypeError, ValidationError):
+        return {}, None
+    return {record.key: record for record in records}, own
+
+
+def _same(stage: Path, output: Path) -> bool:
+    """Tell whether two registries have the same files; contents below ``files/`` follow from their names."""
+    if not output.is_dir():
+        return False
+    ours, theirs = ({path.relative_to(root) for path in root.rglob("*") if path.is_file()} for root in (stage, output))
+    return ours == theirs and all(
+        (stage / name).read_bytes() == (output / name).read_bytes() for name in ours if name.parts[0] != "files"
+    )
+
+
+@contextmanager
+def _lock(output: Path) -> Iterator[None]:
+    """Let one build at a time write ``output``; a second waits."""
+    with (output.parent / f".{output.name}.lock").open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Build a registry and say what was built. Exit code 2: nothing was; 1 (with ``--strict``): an app is left out."""
+    parser = argparse.ArgumentParser(
+        prog="simdeck_appstore.build", description="Build a registry of apps as static files."
+    )
+    parser.add_argument("--source", type=Path, required=True, help="folder with apps.yaml and categories.yaml")
+    parser.add_argument("--output", type=Path, required=True, help="folder of the built registry, replaced as a whole")
+    parser.add_argument("--python", type=Path, help="a Python with hatchling (default: this one)")
+    parser.add_argument("--simdeck", type=Path, help="simdeck checkout or wheel (default: the checkout this runs from)")
+    parser.add_argument("--base-url", help="address under which the output will be served")
+    parser.add_argument("--strict", action="store_true", help="exit with 1 when an app was left out")
+    arguments = parser.parse_args(argv)
+    try:
+        report = build_registry(
+            arguments.source,
+            arguments.output,
+            python=arguments.python,
+            simdeck=arguments.simdeck,
+            base_url=arguments.base_url,
+        )
+    except Problem as problem:
+        print(f"{problem.title}: {problem.detail} {problem.remedy}", file=sys.stderr)
+        return 2
+    for warning in report.warnings:
+        print(f"Warning: {warning}", file=sys.stderr)
+    for left_out in report.problems:
+        print(f"Left out {left_out.app}: {left_out.problem['detail']} {left_out.problem['remedy']}", file=sys.stderr)
+    state = "new" if report.changed else "unchanged"
+    counts = f"{len(report.built)} releases built, {len(report.reused)} taken over"
+    print(f"{len(report.index.apps)} apps, {counts}; registry {state}")
+    return 1 if report.problems and arguments.strict else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,396 @@
+"""One install: resolve, download, build, verify, ready. Works in a staging folder and publishes it at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+import sys
+import threading
+import uuid
+from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO
+
+from packaging.specifiers import SpecifierSet
+from packaging.version import Version
+from simdeck_common.layout import private_dir
+from simdeck_common.problems import Problem
+
+from simdeck_appstore.failures import problem_of, problem_of_check, problem_of_error, with_tail
+from simdeck_appstore.kernelspec import kernel_name, write_kernel
+from simdeck_appstore.models import (
+    Entry,
+    FileRef,
+    NotebookEntry,
+    Progress,
+    RegistryApp,
+    Release,
+    Step,
+    VersionRecord,
+)
+from simdeck_appstore.process import CancelledError, Outcome, run
+from simdeck_appstore.registry import Registry
+from simdeck_appstore.rubbish import remove_tree
+from simdeck_appstore.versions import RECORD, AppFolder
+
+VERIFY = Path(__file__).with_name("verify_env.py")
+VERIFY_SECONDS = 300.0
+CHECK_SECONDS = 120.0
+
+
+@dataclass(frozen=True)
+class InstallerSettings:
+    """What the installer needs to know of the machine.
+
+    Parameters
+    ----------
+    registries
+        Built registries, first choice first: folders or http(s) addresses.
+    uv
+        The uv program.
+    python
+        The Python that apps' environments are made of; default: the one below this process.
+    describe_argv
+        The command that lists a folder's workflows as JSON; ``--path <folder>`` is appended. None: none are read.
+    cache
+        uv's cache folder; default: uv's own.
+    link_mode
+        How uv places files from its cache (``hardlink``: no copy where cache and apps share a file system).
+    """
+
+    registries: list[str | Path]
+    uv: Path
+    python: Path | None = None
+    describe_argv: list[str] | None = None
+    cache: Path | None = None
+    link_mode: str = "hardlink"
+
+
+class Installation:
+    """One run. The caller holds the app's lock."""
+
+    def __init__(
+        self,
+        *,
+        folder: AppFolder,
+        settings: InstallerSettings,
+        registry: Registry,
+        document: RegistryApp,
+        release: Release,
+        report: Callable[[Progress], None],
+        cancelled: threading.Event,
+    ) -> None:
+        self.folder = folder
+        self.settings = settings
+        self.registry = registry
+        self.document = document
+        self.release = release
+        self.report = report
+        self.cancelled = cancelled
+        self.step: Step = "resolve"
+        self.stage = folder.apps / ".staging" / f"{folder.app}.{uuid.uuid4().hex[:12]}"
+        self.tree = self.stage / "tree"
+        self._log_lock = threading.Lock()
+        self.log: IO[str] = open(os.devnull, "w")  # noqa: SIM115 - replaced once the staging folder exists
+
+    def run(self) -> None:
+        """Install; on any failure remove the staging folder and keep the log as ``<apps>/.logs/<app>.log``."""
+        app, version = self.folder.app, self.release.version
+        private_dir(self.stage.parent)
+        private_dir(self.stage)
+        private_dir(self.tree)
+        try:
+            with (self.tree / "install.log").open("w", encoding="utf-8") as self.log:
+                self._steps()
+            self._check_cancelled()
+            self.folder.adopt(self.tree, version)
+        except CancelledError:
+            raise Problem("install-cancelled", app=app) from None
+        except Problem as refusal:
+            self._keep_log(refusal)
+            raise
+        except OSError as error:
+            problem = problem_of_error(error, app=app, version=version, step=self.step)
+            self._keep_log(problem)
+            with contextlib.suppress(OSError):
+                self.folder.recover()
+            raise problem from error
+        finally:
+            remove_tree(self.stage)
+        self._step("ready", f"{self.document.title} {version} is ready")
+
+    def _steps(self) -> None:
+        title = self.document.title
+        self._step("resolve", f"{title} {self.release.version}")
+        self._check_versions()
+        self._step("download", f"Fetching {title} {self.release.version}")
+        wheels = self._download()
+        abort = threading.Event()
+        # The backend takes longest to start; it reads the workflows while the environment is made.
+        with ThreadPoolExecutor(2, "verify") as pool:
+            try:
+                self._step("build", "Making the environment")
+                self._install_for_backend(wheels[0])
+                described = pool.submit(self._describe_workflows, abort)
+                self._build(wheels)
+                self._step("verify", "Checking that it works")
+                checked = pool.submit(self._run_checks, abort)
+                found = self._verify()
+                self._step("verify", "Starting it once and reading its workflows")
+                self._await({checked, described})
+            finally:
+                abort.set()
+        self._write_record(found)
+
+    # --- resolve ------------------------------------------------------------------------------------------------
+
+    def _check_versions(self) -> None:
+        release = self.release
+        found = self._python_version()
+        if release.python and not SpecifierSet(release.python).contains(found, prereleases=True):
+            raise Problem(
+                "app-needs-python", app=self.document.title, version=release.version, needed=release.python, found=found
+            )
+        own = release.simdeck.version if release.simdeck else None
+        if own and release.minimum_simdeck and Version(own) < Version(release.minimum_simdeck):
+            raise Problem(
+                "app-needs-simdeck",
+                app=self.document.title,
+                version=release.version,
+                needed=release.minimum_simdeck,
+                found=own,
+            )
+
+    def _python_version(self) -> str:
+        if self.settings.python is None:
+            return platform.python_version()
+        answer = self.stage / "python-version"
+        code = "import platform; print(platform.python_version())"
+        self._must(self._run([str(self.settings.python), "-I", "-c", code], stdout=answer, limit=60))
+        return answer.read_text("utf-8").strip()
+
+    def _python(self) -> Path:
+        # A virtual environment's Python would do too, but its end would be every app's end.
+        return self.settings.python or Path(getattr(sys, "_base_executable", sys.executable))
+
+    # --- download -----------------------------------------------------------------------------------------------
+
+    def _download(self) -> list[str]:
+        """Fetch lock and wheels, checked by hash; return each wheel's requirement line for uv, the app's first."""
+        self._fetch(self.release.lock, self.tree / "requirements.lock")
+        refs = [self.release.wheel]
+        if self.release.simdeck is not None:
+            refs.append(self.release.simdeck.wheel)
+        wheels = []
+        for ref in refs:
+            path = self._fetch(ref, self.stage / ref.name)
+            # uv checks the hash once more, at the moment it unpacks.
+            wheels.append(f"{ref.name.partition('-')[0]} @ {path.as_uri()} --hash=sha256:{ref.sha256}\n")
+        return wheels
+
+    def _fetch(self, ref: FileRef, target: Path) -> Path:
+        if ref.name != Path(ref.name).name:
+            raise Problem("file-changed", name=ref.name)
+        self._line(f"{ref.name}: {ref.size} bytes, sha256 {ref.sha256}")
+        try:
+            return self.registry.fetch(ref, target, check=self._check_cancelled)
+        except Problem as problem:
+            if problem.code != "not-found":
+                raise
+            # The registry was rebuilt after its index was read.
+            name, reason = self.registry.origin.name, f"{ref.name} is not there any more"
+            raise Problem("registry-unreachable", location=name, reason=reason) from None
+
+    def _check_cancelled(self) -> None:
+        if self.cancelled.is_set():
+            raise CancelledError
+
+    # --- build --------------------------------------------------------------------------------------------------
+
+    def _install_for_backend(self, wheel: str) -> None:
+        """Put the app's wheel, without what it needs, where the backend finds its workflows."""
+        lines = self.stage / "app.txt"
+        lines.write_text(wheel, "utf-8")
+        self._install(lines, "--python", str(self._python()), "--no-deps", "--target", str(self.tree / "workflows"))
+
+    def _build(self, wheels: list[str]) -> None:
+        environment = self.tree / "env"
+        self._uv(
+            "venv",
+            "--relocatable",
+            "--no-project",
+            "--no-python-downloads",
+            "--python",
+            str(self._python()),
+            str(environment),
+        )
+        lock = self.tree / "requirements.lock"
+        self._step("build", "Installing the locked packages")
+        self._install(lock, "--python", str(environment))
+        self._step("build", "Installing the app")
+        lines = self.stage / "wheels.txt"
+        lines.write_text("".join(wheels), "utf-8")
+        self._install(lines, "--python", str(environment), "--no-deps")
+
+    def _install(self, requirements: Path, *options: str) -> None:
+        mode = self.settings.link_mode
+        self._uv("pip", "install", "--require-hashes", "--link-mode", mode, *options, "-r", str(requirements))
+
+    # --- verify -------------------------------------------------------------------------------------------------
+
+    def _verify(self) -> VerifiedEnvironment:
+        environment = self.tree / "env"
+        outcome = self._run(self._uv_argv("pip", "check", "--python", str(environment)))
+        if not outcome.ok:
+            raise self._broken("its requirements.lock does not hold all that its packages need", outcome)
+        entry = self.release.entry
+        notebook = entry.path if entry.kind == "notebook" else ""
+        answer = self.stage / "verified.json"
+        argv = [str(environment / "bin" / "python"), "-I", str(VERIFY), self.release.package, notebook]
+        outcome = self._run(argv, stdout=answer, limit=VERIFY_SECONDS)
+        if not outcome.ok:
+            told = [line.removeprefix("simdeck: ") for line in outcome.tail if line.startswith("simdeck: ")]
+            raise self._broken(told[-1] if told else "the check of its environment failed", outcome)
+        data = json.loads(answer.read_text("utf-8").splitlines()[-1])
+        return VerifiedEnvironment(site=str(data["site"]), kernel=bool(data["kernel"]))
+
+    def _run_checks(self, abort: threading.Event) -> None:
+        """Run the modules of the manifest's ``checks`` by the app's own Python, each in a private, empty folder."""
+        for number, module in enumerate(self.release.checks):
+            argv = [str(self.tree / "env" / "bin" / "python"), "-m", module]
+            folder = private_dir(self.stage / f"check-{number}")
+            # In a thread of its own, like the reading of the workflows.
+            outcome = run(
+                argv,
+                cwd=folder,
+                line=self._line,
+                cancelled=abort,
+                # Else its last line would be what it printed first: Python keeps standard output back until the end.
+                environment={"PYTHONUNBUFFERED": "1"},
+                limit=CHECK_SECONDS,
+            )
+            if not outcome.ok:
+                title, version = self.document.title, self.release.version
+                raise problem_of_check(outcome, app=title, version=version, limit=CHECK_SECONDS)
+
+    def _await(self, pending: set[Future[None]]) -> None:
+        """Wait until all have ended; raise what the first of them to fail raised."""
+        while pending:
+            self._check_cancelled()
+            done, pending = wait(pending, timeout=0.1, return_when=FIRST_COMPLETED)
+            for future in done:
+                future.result()
+
+    def _describe_workflows(self, abort: threading.Event) -> None:
+        """Store what the backend says of the app's workflows, and check that those it promises are among them."""
+        if self.settings.describe_argv is None:
+            return
+        answer = self.stage / "workflows.json"
+        argv = [*self.settings.describe_argv, "--path", str(self.tree / "workflows")]
+        # In a thread of its own: into the log, but reports come from one thread only.
+        outcome = run(argv, cwd=self.stage, line=self._line, cancelled=abort, stdout=answer, limit=VERIFY_SECONDS)
+        if not outcome.ok:
+            raise self._broken("its workflows cannot be read", outcome)
+        try:
+            document = json.loads(answer.read_text("utf-8"))
+            names = {workflow["name"] for workflow in document["workflows"]}
+        except (ValueError, KeyError, TypeError):
+            raise self._broken("its workflows cannot be read", outcome) from None
+        missing = sorted(set(self.release.workflows) - names)
+        if missing:
+            raise self._broken(f"its workflow {missing[0]} is not there", outcome)
+        (self.tree / "workflows.json").write_text(json.dumps(document, ensure_ascii=False) + "\n", "utf-8")
+
+    def _broken(self, reason: str, outcome: Outcome) -> Problem:
+        problem = Problem("app-broken", app=self.document.title, version=self.release.version, reason=reason)
+        return with_tail(problem, [line for line in outcome.tail if not line.startswith("simdeck: ")])
+
+    def _write_record(self, found: VerifiedEnvironment) -> None:
+        release, document = self.release, self.document
+        logo_file = None
+        if document.logo is not None:
+            logo_file = "logo" + Path(document.logo.name).suffix
+            self._fetch(document.logo, self.tree / logo_file)
+        entry: Entry = release.entry
+        if isinstance(entry, NotebookEntry):
+            entry = NotebookEntry(path=entry.path, file=f"{found.site}/{entry.path}")
+        record = VersionRecord(
+            id=self.folder.app,
+            title=document.title,
+            summary=document.summary,
+            version=release.version,
+            package=release.package,
+            entry=entry,
+            resources=release.resources,
+            workflows=release.workflows,
+            codes=release.codes,
+            citations=document.citations,
+            kernel=kernel_name(self.folder.app),
+            logo=document.logo.path if document.logo else None,
+            logo_file=logo_file,
+            wheel_sha256=release.wheel.sha256,
+            lock_sha256=release.lock.sha256,
+            simdeck_version=release.simdeck.version if release.simdeck else None,
+            simdeck_sha256=release.simdeck.wheel.sha256 if release.simdeck else None,
+            installed=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+        if found.kernel:
+            write_kernel(record, self.tree, self.folder.home(release.version))
+        (self.tree / RECORD).write_text(record.model_dump_json(indent=1) + "\n", "utf-8")
+
+    # --- commands and reports -----------------------------------------------------------------------------------
+
+    def _uv_argv(self, *arguments: str) -> list[str]:
+        cache = ["--cache-dir", str(self.settings.cache)] if self.settings.cache else []
+        return [str(self.settings.uv), *arguments, *cache]
+
+    def _uv(self, *arguments: str) -> None:
+        self._must(self._run(self._uv_argv(*arguments)))
+
+    def _run(self, argv: list[str], *, stdout: Path | None = None, limit: float = 3600.0) -> Outcome:
+        return run(argv, cwd=self.stage, line=self._told, cancelled=self.cancelled, stdout=stdout, limit=limit)
+
+    def _must(self, outcome: Outcome) -> None:
+        if not outcome.ok:
+            raise problem_of(outcome, app=self.document.title, version=self.release.version, step=self.step)
+
+    def _step(self, step: Step, message: str) -> None:
+        if step != "ready":
+            self._check_cancelled()
+        self.step = step
+        self._line(f"--- {step}: {message}")
+        self.report(Progress(step=step, message=message))
+
+    def _told(self, text: str) -> None:
+        self._line(text)
+        self.report(Progress(kind="log", step=self.step, message=text))
+
+    def _line(self, text: str) -> None:
+        """Write a line to the log; two threads do."""
+        with self._log_lock:
+            if not self.log.closed:
+                self.log.write(text + "\n")
+                self.log.flush()
+
+    def _keep_log(self, problem: Problem) -> None:
+        """Keep the failed install's log where a person can find it. It must not hide the failure itself."""
+        try:
+            logs = private_dir(self.folder.apps / ".logs")
+            with (self.tree / "install.log").open("a", encoding="utf-8") as log:
+                log.write(f"--- failed: {problem.code}: {problem.detail}\n")
+            os.replace(self.tree / "install.log", logs / f"{self.folder.app}.log")
+        except OSError:
+            return
+
+
+@dataclass(frozen=True)
+class VerifiedEnvironment:
+    """What the check found: where ``site-packages`` lies in the version's folder, and if there is a kernel."""
+
+    site: str
+    kernel: bool

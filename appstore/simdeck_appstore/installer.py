@@ -1,0 +1,234 @@
+"""Installs, updates, rolls back and removes a user's apps. Blocking: run it in a thread.
+
+Everything is made in ``<apps>/.staging/<app>.<id>/`` and becomes visible by one rename and one switch of ``current``
+(:mod:`simdeck_appstore.versions`); whatever a kill leaves in staging is thrown away by :meth:`Installer.clean`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from simdeck_common.layout import private_dir
+from simdeck_common.problems import Problem
+
+from simdeck_appstore.installation import Installation, InstallerSettings
+from simdeck_appstore.kernelspec import write_kernel
+from simdeck_appstore.models import InstalledApp, Progress, RegistryApp, Release
+from simdeck_appstore.registry import Registry
+from simdeck_appstore.rubbish import remove_tree
+from simdeck_appstore.sources import APP_ID
+from simdeck_appstore.versions import AppFolder
+
+__all__ = ["Installer", "InstallerSettings"]
+
+Report = Callable[[Progress], None]
+
+
+def _quiet(progress: Progress) -> None:
+    """Drop a report."""
+
+
+class Installer:
+    """The apps below ``apps`` (``UserHome.apps``)."""
+
+    def __init__(self, apps: Path, settings: InstallerSettings) -> None:
+        self.apps = apps.absolute()
+        self.settings = settings
+        self.registries = [Registry(location) for location in settings.registries]
+
+    def installed(self) -> list[InstalledApp]:
+        """Return the installed apps by title."""
+        if not self.apps.is_dir():
+            return []
+        found = [
+            self._describe(AppFolder(self.apps, path.name)) for path in self.apps.iterdir() if APP_ID.match(path.name)
+        ]
+        return sorted((app for app in found if app is not None), key=lambda app: app.title.lower())
+
+    def get(self, app: str) -> InstalledApp:
+        """Return one installed app.
+
+        Raises
+        ------
+        Problem
+            ``app-not-installed``.
+        """
+        found = self._describe(AppFolder(self.apps, app))
+        if found is None:
+            raise Problem("app-not-installed", field="app", app=app)
+        return found
+
+    def install(
+        self,
+        app: str,
+        version: str | None = None,
+        *,
+        report: Report = _quiet,
+        cancelled: threading.Event | None = None,
+    ) -> InstalledApp:
+        """Install ``app`` (default: its latest version) and make it current; the version before is kept.
+
+        A version that is installed already with the same content is only switched to.
+
+        Raises
+        ------
+        Problem
+            ``app-busy``, ``app-not-found``, ``version-not-found``, ``registry-unreachable``, ``app-needs-…``,
+            ``file-changed``, ``install-…``, ``app-broken``. Nothing is changed then.
+        """
+        folder = AppFolder(self.apps, app)
+        private_dir(self.apps)
+        with folder.lock():
+            folder.recover()
+            report(Progress(step="resolve", message=f"Looking up {app}"))
+            try:
+                registry, document, release = self._resolve(app, version)
+            except Problem as problem:
+                # Going back to a version that lies here needs no registry.
+                if problem.code != "registry-unreachable" or version not in folder.versions():
+                    raise
+                return self._switch(folder, str(version), report)
+            if self._is_installed(folder, release):
+                return self._switch(folder, release.version, report)
+            installation = Installation(
+                folder=folder,
+                settings=self.settings,
+                registry=registry,
+                document=document,
+                release=release,
+                report=report,
+                cancelled=cancelled or threading.Event(),
+            )
+            installation.run()
+            return self.get(app)
+
+    def rollback(self, app: str, *, report: Report = _quiet, cancelled: threading.Event | None = None) -> InstalledApp:
+        """Make the version before the current one current.
+
+        Raises
+        ------
+        Problem
+            ``app-busy``, ``app-not-installed`` or ``no-previous-version``.
+        """
+        folder = AppFolder(self.apps, app)
+        self.get(app)
+        with folder.lock():
+            folder.recover()
+            version = folder.rollback()
+            report(Progress(step="ready", message=f"Back to version {version}"))
+            return self.get(app)
+
+    def remove(
+        self, app: str, version: str | None = None, *, report: Report = _quiet, cancelled: threading.Event | None = None
+    ) -> None:
+        """Remove one version of ``app``, or all of it.
+
+        Raises
+        ------
+        Problem
+            ``app-busy``, ``app-not-installed`` or ``version-not-found``.
+        """
+        folder = AppFolder(self.apps, app)
+        self.get(app)
+        with folder.lock():
+            folder.recover()
+            if version is None:
+                folder.remove()
+                report(Progress(step="ready", message="Removed"))
+                return
+            if version not in folder.versions():
+                raise Problem("version-not-found", field="version", app=app, version=version)
+            folder.remove_version(version)
+            report(Progress(step="ready", message=f"Removed version {version}"))
+
+    def clean(self) -> None:
+        """Mend what killed installs left: at the agent's start. Apps that another process changes are left to it."""
+        if not self.apps.is_dir():
+            return
+        for path in sorted(self.apps.iterdir()):
+            if APP_ID.match(path.name) and path.is_dir():
+                self._clean_app(path.name)
+        for rubbish in (self.apps / ".staging", self.apps / ".trash"):
+            for path in sorted(rubbish.glob("*")):
+                self._clean_rubbish(path)
+        kernels = self.apps / ".jupyter" / "kernels"
+        for link in [*kernels.glob("simdeck-*"), *kernels.glob(".simdeck-*")]:
+            if not (link / "kernel.json").is_file():
+                link.unlink(missing_ok=True)
+
+    def _clean_app(self, app: str) -> None:
+        folder = AppFolder(self.apps, app)
+        try:
+            with folder.lock():
+                folder.recover()
+                for version in folder.versions():
+                    self._mend_kernel(folder, version)
+        except Problem:
+            return  # busy: its owner recovers it
+
+    def _mend_kernel(self, folder: AppFolder, version: str) -> None:
+        """Write the kernel spec anew where the data folder was moved: it holds an absolute path."""
+        record, home = folder.record(version), folder.home(version)
+        spec = home / "kernel" / "kernel.json"
+        if record is None or not spec.is_file() or str(home) in spec.read_text("utf-8"):
+            return
+        write_kernel(record, home, home)
+
+    def _clean_rubbish(self, path: Path) -> None:
+        try:
+            with AppFolder(self.apps, path.name.partition(".")[0]).lock():
+                remove_tree(path)
+        except Problem:
+            return
+
+    def _resolve(self, app: str, version: str | None) -> tuple[Registry, RegistryApp, Release]:
+        """Return the first registry that has the app, with the release wanted."""
+        refusal = Problem("app-not-found", field="app", app=app)
+        for registry in self.registries:
+            try:
+                document = registry.app(app)
+            except Problem as problem:
+                if problem.code == "registry-unreachable" or refusal.code != "registry-unreachable":
+                    refusal = problem
+                continue
+            release = document.release(version)
+            if release is not None:
+                return registry, document, release
+            refusal = Problem("version-not-found", field="version", app=app, version=version)
+        raise refusal
+
+    def _is_installed(self, folder: AppFolder, release: Release) -> bool:
+        record = folder.record(release.version)
+        if record is None:
+            return False
+        own = release.simdeck.wheel.sha256 if release.simdeck else None
+        return (record.wheel_sha256, record.lock_sha256, record.simdeck_sha256) == (
+            release.wheel.sha256,
+            release.lock.sha256,
+            own,
+        )
+
+    def _switch(self, folder: AppFolder, version: str, report: Report) -> InstalledApp:
+        folder.switch(version)
+        report(Progress(step="ready", message=f"Version {version} is ready"))
+        return self.get(folder.app)
+
+    def _describe(self, folder: AppFolder) -> InstalledApp | None:
+        current = folder.current()
+        record = folder.record(current) if current else None
+        if current is None or record is None:
+            return None
+        return InstalledApp(
+            id=folder.app,
+            title=record.title,
+            summary=record.summary,
+            current=current,
+            versions=folder.versions(),
+            previous=folder.previous(),
+            entry=record.entry,
+            logo=record.logo,
+            workflows=record.workflows,
+            installed=record.installed,
+        )

@@ -1,0 +1,227 @@
+"""What the app store says to other rooms: a registry's apps, an installed app, the progress of an install."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.version import InvalidVersion, Version
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+Step = Literal["resolve", "download", "build", "verify", "ready"]
+STEPS: tuple[Step, ...] = ("resolve", "download", "build", "verify", "ready")
+
+
+class Model(BaseModel):
+    """Read leniently (a newer registry may know more keys), write all fields."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+class Progress(Model):
+    """One report of an install: a new step's sentence, or (``kind == "log"``) one line of output within a step."""
+
+    kind: Literal["step", "log"] = "step"
+    step: Step
+    message: str
+
+
+class NotebookEntry(Model):
+    """An app page made of a notebook that Voilà renders.
+
+    ``path`` is relative to the environment's ``site-packages`` (as the manifest says it); ``file``, known once
+    installed, is relative to the version's folder.
+    """
+
+    kind: Literal["notebook"] = "notebook"
+    path: str
+    file: str | None = None
+
+
+class CommandEntry(Model):
+    """An app page served by a web program of its own: ``{port}`` and ``{base_url}`` are filled in at start."""
+
+    kind: Literal["command"] = "command"
+    command: list[str]
+
+
+Entry = Annotated[NotebookEntry | CommandEntry, Field(discriminator="kind")]
+
+
+class Resources(Model):
+    """What one page of the app wants of the Jupyter server."""
+
+    cores: int = 1
+    memory: str = "1 GiB"
+
+
+class Citation(Model):
+    """How to cite the app or what it stands on."""
+
+    text: str
+    doi: str | None = None
+    url: str | None = None
+
+
+def _version_range(value: str) -> str:
+    try:
+        SpecifierSet(value)
+    except InvalidSpecifier as error:
+        raise ValueError(str(error)) from None
+    return value
+
+
+def _version(value: str) -> str:
+    if value:
+        try:
+            Version(value)
+        except InvalidVersion as error:
+            raise ValueError(str(error)) from None
+    return value
+
+
+class FileRef(Model):
+    """A file of a registry by content: ``path`` is relative to the registry's root, ``size`` in bytes."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.+!-]*$")
+    path: str
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    size: int
+
+
+class SimdeckWheel(Model):
+    """The simdeck wheel that goes into every app's environment."""
+
+    version: str
+    wheel: FileRef
+
+
+class Release(Model):
+    """One installable version of an app."""
+
+    version: str = Field(pattern=r"^[0-9A-Za-z][0-9A-Za-z.+!-]*$")
+    wheel: FileRef
+    lock: FileRef
+    simdeck: SimdeckWheel | None = None
+    package: str
+    python: Annotated[str, AfterValidator(_version_range)] = ""
+    minimum_simdeck: Annotated[str, AfterValidator(_version)] = ""
+    entry: Entry
+    resources: Resources = Resources()
+    workflows: list[str] = []
+    codes: list[str] = []
+    checks: list[str] = []
+    needs: list[str] = []
+    source: str | None = None
+
+
+class Category(Model):
+    title: str
+    description: str = ""
+
+
+class Links(Model):
+    """Where the app's people keep its page, documentation and source (``https`` addresses)."""
+
+    homepage: str | None = None
+    documentation: str | None = None
+    source: str | None = None
+
+
+class RegistryApp(Model):
+    """All a registry knows of one app (``api/v2/apps/<id>.json``); ``releases`` newest first."""
+
+    id: str
+    title: str
+    summary: str
+    description: str = ""
+    categories: list[str] = []
+    keywords: list[str] = []
+    authors: str = ""
+    license: str = ""
+    links: Links = Links()
+    logo: FileRef | None = None
+    screenshots: list[FileRef] = []
+    citations: list[Citation] = []
+    latest: str
+    releases: list[Release]
+
+    def release(self, version: str | None = None) -> Release | None:
+        """Return the release ``version`` (default: the latest), or None."""
+        wanted = version or self.latest
+        return next((release for release in self.releases if release.version == wanted), None)
+
+
+class IndexEntry(Model):
+    """One app in the store's list."""
+
+    id: str
+    title: str
+    summary: str
+    categories: list[str] = []
+    keywords: list[str] = []
+    authors: str = ""
+    logo: str | None = None
+    latest: str
+    versions: list[str]
+
+
+class BuildProblem(Model):
+    """An app that a build left out, and why (problem+json)."""
+
+    app: str
+    source: str | None = None
+    problem: dict[str, Any]
+
+
+class RegistryIndex(Model):
+    """A registry's table of contents (``api/v2/index.json``). ``revision`` changes exactly when any content does."""
+
+    schema_version: int = 2
+    revision: str
+    simdeck: SimdeckWheel | None = None
+    categories: dict[str, Category] = {}
+    apps: list[IndexEntry] = []
+    problems: list[BuildProblem] = []
+
+
+class InstalledApp(Model):
+    """One installed app of a user. ``logo`` is a path within its registry; ``installed`` is ISO 8601 UTC."""
+
+    id: str
+    title: str
+    summary: str
+    current: str
+    versions: list[str]
+    previous: str | None = None
+    entry: Entry
+    logo: str | None = None
+    workflows: list[str] = []
+    installed: str
+
+
+class VersionRecord(Model):
+    """``app.json`` of one installed version: everything needed to show and open it without a registry.
+
+    Paths (``python``, ``entry.file``, ``logo_file``) are relative to the version's folder.
+    """
+
+    id: str
+    title: str
+    summary: str
+    version: str
+    package: str
+    entry: Entry
+    resources: Resources = Resources()
+    workflows: list[str] = []
+    codes: list[str] = []
+    citations: list[Citation] = []
+    python: str = "env/bin/python"
+    kernel: str
+    logo: str | None = None
+    logo_file: str | None = None
+    wheel_sha256: str
+    lock_sha256: str
+    simdeck_version: str | None = None
+    simdeck_sha256: str | None = None
+    installed: str

@@ -1,0 +1,68 @@
+"""The manifest's reference for people and editors, generated from its model.
+
+``python -m simdeck_appstore.reference`` prints the table of docs/apps.md; ``--schema`` the JSON Schema.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+from pydantic import BaseModel
+
+from simdeck_appstore.manifest import Citation, CommandEntry, Manifest, NotebookEntry, Resources, json_schema
+
+# Tables within the table: under which key, how its keys are written, and the model that knows them.
+NESTED: tuple[tuple[str, str, type[BaseModel]], ...] = (
+    ("entry", "entry.{key} (notebook)", NotebookEntry),
+    ("entry", "entry.{key} (command)", CommandEntry),
+    ("resources", "resources.{key}", Resources),
+    ("citations", "citations[].{key}", Citation),
+)
+
+
+def reference_table() -> str:
+    """Return a Markdown table of every key: type, default, meaning."""
+    lines = ["| key | type | default | meaning |", "|---|---|---|---|"]
+    schema = Manifest.model_json_schema()
+    for name, data in schema["properties"].items():
+        lines.append(_row(name, data, name in schema["required"]))
+        for parent, written, model in NESTED:
+            if parent == name:
+                lines += _nested(written, model.model_json_schema())
+    return "\n".join(lines) + "\n"
+
+
+def _nested(written: str, schema: dict[str, Any]) -> list[str]:
+    keys = {key: data for key, data in schema["properties"].items() if key != "kind"}
+    return [_row(written.format(key=key), data, key in schema.get("required", ())) for key, data in keys.items()]
+
+
+def _row(name: str, data: dict[str, Any], required: bool) -> str:
+    default = "**required**" if required else f"`{json.dumps(data.get('default'), ensure_ascii=False)}`"
+    if default == "`null`":
+        default = "–"
+    return f"| `{name}` | {_type(data)} | {default} | {data.get('description', '')} |"
+
+
+def _type(data: dict[str, Any]) -> str:
+    if "anyOf" in data:
+        return " or ".join(_type(part) for part in data["anyOf"] if part.get("type") != "null")
+    if data.get("type") == "array":
+        return f"list of {_type(data['items'])}s"
+    if "$ref" in data or "oneOf" in data or "allOf" in data:
+        return "table"
+    return str(data.get("type", "table"))
+
+
+def main() -> None:
+    """Print the table, or with ``--schema`` the JSON Schema."""
+    if "--schema" in sys.argv[1:]:
+        print(json.dumps(json_schema(), indent=1, ensure_ascii=False))
+    else:
+        print(reference_table(), end="")
+
+
+if __name__ == "__main__":
+    main()
