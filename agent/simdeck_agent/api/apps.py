@@ -1,0 +1,63 @@
+"""Installed apps: list, install, roll back, remove. Changes are tasks (202); follow them at ``/tasks/{id}/events``."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Depends, Response
+from pydantic import BaseModel
+from simdeck_appstore.models import InstalledApp
+
+from simdeck_agent.api.parts import Agent, agent_of, declare, in_thread, refusals
+from simdeck_agent.models import InstallRequest, Task, TaskKind
+from simdeck_agent.tasks import check_unused
+
+router = APIRouter(tags=["apps"])
+
+
+class InstalledApps(BaseModel):
+    """The caller's installed apps, by title."""
+
+    items: list[InstalledApp]
+
+
+@router.get("/apps", **declare("apps:read"))
+async def list_apps(agent: Agent = Depends(agent_of)) -> InstalledApps:
+    """List the installed apps."""
+    return InstalledApps(items=await in_thread(agent.installer.installed))
+
+
+@router.get("/apps/{app}", responses=refusals(404), **declare("apps:read"))
+async def get_app(app: str, agent: Agent = Depends(agent_of)) -> InstalledApp:
+    """Show one installed app."""
+    return await in_thread(agent.installer.get, app)
+
+
+@router.post("/apps/{app}/install", status_code=202, responses=refusals(404, 422), **declare("apps:install"))
+async def install_app(
+    app: str, response: Response, wanted: InstallRequest | None = None, agent: Agent = Depends(agent_of)
+) -> Task:
+    """Install an app, or update it, in the newest or the named version."""
+    return await _begin(agent, response, "install", app, wanted.version if wanted else None)
+
+
+@router.post("/apps/{app}/rollback", status_code=202, responses=refusals(404, 409), **declare("apps:install"))
+async def roll_back_app(app: str, response: Response, agent: Agent = Depends(agent_of)) -> Task:
+    """Go back to the version that was current before."""
+    await in_thread(agent.installer.get, app)
+    return await _begin(agent, response, "rollback", app)
+
+
+@router.delete("/apps/{app}", status_code=202, responses=refusals(404, 409), **declare("apps:install"))
+async def remove_app(
+    app: str, response: Response, version: str | None = None, agent: Agent = Depends(agent_of)
+) -> Task:
+    """Remove an app, or one version of it. Refused (409) while runs of it have not ended."""
+    await in_thread(agent.installer.get, app)
+    await in_thread(check_unused, agent.backend, app, version)
+    return await _begin(agent, response, "remove", app, version)
+
+
+async def _begin(agent: Agent, response: Response, kind: TaskKind, app: str, version: str | None = None) -> Task:
+    await in_thread(agent.mark)
+    task = await in_thread(agent.tasks.submit, kind, app, version)
+    response.headers["Location"] = f"/tasks/{task.id}"
+    return task

@@ -1,0 +1,50 @@
+"""What the agent needs to know, in one JSON file (``agent.json``) that ``simdeck up`` writes.
+
+It holds no secrets. Write it with ``AgentSettings(...).write(path)`` (mode 600, atomically).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field
+from simdeck_common.files import write_atomically
+
+
+class AgentSettings(BaseModel):
+    """Settings of every agent of one Simdeck instance; paths are absolute."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    data: Path = Field(description="The data folder (SIMDECK_DATA); users' folders are below users/.")
+    backend_python: Path = Field(description="Python of the workflow backend's environment; runs worker and describe.")
+    app_python: Path | None = Field(
+        default=None, description="Python that app environments are made with; null: the one agents run on."
+    )
+    uv: Path = Field(description="The uv program that makes app environments.")
+    registries: list[str] = Field(
+        default_factory=list, description="Built registries in the order they are asked: folders or http(s) addresses."
+    )
+    idle_seconds: float = Field(
+        default=900.0, gt=0, description="Seconds without request, unfinished run or task after which an agent ends."
+    )
+    worker_idle_seconds: float = Field(
+        default=600.0, gt=0, description="Seconds without unfinished run after which a workflow worker ends."
+    )
+    start_timeout: float = Field(
+        default=30.0, gt=0, description="Seconds the launcher waits for a started agent to answer."
+    )
+    max_request_bytes: int = Field(default=64 * 2**20, gt=0, description="Largest request body accepted, in bytes.")
+    parallel_tasks: int = Field(default=2, ge=1, description="Installs and removals that one user may run at a time.")
+    pass_environment: list[str] = Field(
+        default_factory=list, description="Further environment variables that agents inherit from the deck service."
+    )
+
+    @classmethod
+    def read(cls, path: Path) -> AgentSettings:
+        """Read the file at ``path``; raises ``OSError`` or ``pydantic.ValidationError``."""
+        return cls.model_validate_json(path.read_bytes())
+
+    def write(self, path: Path) -> None:
+        """Write to ``path`` (mode 600), whole or not at all."""
+        write_atomically(path, self.model_dump_json(indent=2) + "\n")
