@@ -1,0 +1,66 @@
+"""HTTP to a user's agent: the launcher makes sure that it runs, one pooled client per user talks to its socket."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+from simdeck_agent.launcher import Launcher
+from simdeck_common.problems import Problem
+
+# An agent answers at once or streams; between two chunks of a stream lie at most its keep-alives (15 s).
+TIMEOUT = httpx.Timeout(60.0, connect=5.0)
+# Kept shorter than any agent's idle time, so that a pooled connection never meets an agent that is about to end.
+LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=8, keepalive_expiry=5.0)
+
+
+class Agents:
+    """The agents of all users, as seen from the deck."""
+
+    def __init__(self, launcher: Launcher) -> None:
+        self.launcher = launcher
+        self._clients: dict[str, tuple[Path, httpx.AsyncClient]] = {}
+
+    async def client(self, user: str) -> httpx.AsyncClient:
+        """Return a client on the socket of ``user``'s agent, which is started if it is not running.
+
+        Raises
+        ------
+        Problem
+            503 ``agent-unavailable``.
+        """
+        socket = await self.launcher.ensure(user)
+        known = self._clients.get(user)
+        if known is not None and known[0] == socket:
+            return known[1]
+        transport = httpx.AsyncHTTPTransport(uds=str(socket), limits=LIMITS)
+        client = httpx.AsyncClient(transport=transport, base_url="http://agent", timeout=TIMEOUT, trust_env=False)
+        self._clients[user] = (socket, client)
+        return client
+
+    async def get_json(self, user: str, path: str, **params: Any) -> Any:
+        """GET ``path`` (``/apps/molecule``) from the agent of ``user``; a problem it answers is raised here."""
+        chosen = {key: value for key, value in params.items() if value is not None}
+        client = await self.client(user)
+        try:
+            response = await client.get(path, params=chosen)
+        except httpx.TransportError as error:
+            raise self.launcher.unavailable(user, str(error) or type(error).__name__) from error
+        if response.is_error:
+            raise problem_of(response)
+        return response.json()
+
+    async def close(self) -> None:
+        """Close the connections; the agents go on."""
+        for _, client in self._clients.values():
+            await client.aclose()
+        self._clients.clear()
+
+
+def problem_of(response: httpx.Response) -> Problem:
+    """Return the problem in an agent's answer that has been read."""
+    try:
+        return Problem.from_json(response.json())
+    except (ValueError, AttributeError):
+        return Problem("unexpected")

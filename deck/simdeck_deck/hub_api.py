@@ -1,0 +1,161 @@
+"""The hub's REST API, asked with the caller's own token: the state of their Jupyter server, start, stop, progress."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any, Literal
+from urllib.parse import quote
+
+import httpx
+from pydantic import BaseModel, Field
+from simdeck_common.problems import Problem
+
+State = Literal["stopped", "starting", "running", "stopping"]
+
+
+class ServerState(BaseModel):
+    """The caller's Jupyter server."""
+
+    state: State
+    url: str | None = Field(default=None, description="Where it answers, once it runs.")
+    started: str | None = None
+    last_activity: str | None = None
+
+
+class ServerEvent(BaseModel):
+    """One event of a server's start. Types: ``progress``, ``ready``, ``failed``, ``stopped``."""
+
+    seq: int
+    type: Literal["progress", "ready", "failed", "stopped"]
+    data: dict[str, Any]
+
+
+def state_of(model: dict[str, Any] | None) -> ServerState:
+    """Return the state in the hub's model of the default server (``user["servers"][""]``), None for no server."""
+    if model is None:
+        return ServerState(state="stopped")
+    pending = model.get("pending")
+    state: State
+    if pending == "spawn":
+        state = "starting"
+    elif pending == "stop":
+        state = "stopping"
+    elif model.get("ready"):
+        state = "running"
+    else:
+        state = "stopped"
+    return ServerState(
+        state=state,
+        url=model.get("url") if state == "running" else None,
+        started=model.get("started"),
+        last_activity=model.get("last_activity"),
+    )
+
+
+def event_of(seq: int, message: dict[str, Any]) -> ServerEvent:
+    """Return one message of the hub's progress stream as our event."""
+    text = str(message.get("message", ""))
+    if message.get("failed"):
+        return ServerEvent(seq=seq, type="failed", data={"message": text})
+    if message.get("ready"):
+        return ServerEvent(seq=seq, type="ready", data={"message": text, "url": message.get("url")})
+    return ServerEvent(seq=seq, type="progress", data={"percent": message.get("progress", 0), "message": text})
+
+
+class HubAPI:
+    """Asks the hub at ``api_url`` in the name of whoever's token is given."""
+
+    def __init__(self, api_url: str) -> None:
+        self.client = httpx.AsyncClient(
+            base_url=api_url,
+            trust_env=False,
+            timeout=httpx.Timeout(30.0, connect=5.0),
+            limits=httpx.Limits(max_connections=200),
+        )
+
+    async def close(self) -> None:
+        await self.client.aclose()
+
+    async def server(self, user: str, token: str) -> ServerState:
+        """Return the state of the user's default server."""
+        response = await self._send("GET", f"/users/{quote(user, safe='')}", token)
+        return state_of(response.json().get("servers", {}).get(""))
+
+    async def start(self, user: str, token: str, options: dict[str, Any]) -> None:
+        """Ask for the server; nothing happens when it runs or starts already.
+
+        Raises
+        ------
+        Problem
+            502 ``server-start-failed`` with the hub's words.
+        """
+        response = await self._send("POST", _server(user), token, json=options)
+        if response.is_error:
+            message = _message(response)
+            if response.status_code == 400 and ("already running" in message or "pending" in message):
+                return
+            raise Problem("server-start-failed", reason=message.rstrip("."))
+
+    async def stop(self, user: str, token: str) -> None:
+        """Ask the server to stop; nothing happens when there is none."""
+        response = await self._send("DELETE", _server(user), token)
+        if response.is_error and response.status_code not in (400, 404):
+            raise Problem("server-stop-failed", reason=_message(response).rstrip("."))
+
+    async def progress(self, user: str, token: str, after: int = 0) -> AsyncIterator[ServerEvent]:
+        """Yield the events of the server's start as the hub tells them, without the first ``after``; ends with it.
+
+        The hub tells a start from its beginning to each listener, so the count of its messages is what resumes a
+        stream.
+        """
+        timeout = httpx.Timeout(60.0, connect=5.0)
+        url = _server(user) + "/progress"
+        try:
+            async with self.client.stream("GET", url, headers=_auth(token), timeout=timeout) as response:
+                if response.status_code in (400, 404):
+                    yield ServerEvent(seq=1, type="stopped", data={"message": "The server is not starting."})
+                    return
+                await response.aread() if response.is_error else None
+                _refuse(response)
+                seq = 0
+                async for line in response.aiter_lines():
+                    if not line.startswith("data:"):
+                        continue
+                    seq += 1
+                    if seq > after:
+                        yield event_of(seq, json.loads(line[5:]))
+        except httpx.TransportError as error:
+            raise Problem("hub-unavailable") from error
+
+    async def _send(self, method: str, url: str, token: str, **options: Any) -> httpx.Response:
+        try:
+            response = await self.client.request(method, url, headers=_auth(token), **options)
+        except httpx.TransportError as error:
+            raise Problem("hub-unavailable") from error
+        _refuse(response, soft=method != "GET")
+        return response
+
+
+def _server(user: str) -> str:
+    return f"/users/{quote(user, safe='')}/server"
+
+
+def _auth(token: str) -> dict[str, str]:
+    return {"Authorization": f"token {token}"}
+
+
+def _refuse(response: httpx.Response, *, soft: bool = False) -> None:
+    """Raise what the hub's status means; with ``soft`` leave the errors that the caller reads itself."""
+    if response.status_code == 403 or (response.status_code == 404 and not soft):
+        # The hub answers 404 for users that the token may not see.
+        raise Problem("missing-scope", scope="servers!user")
+    if response.status_code >= 400 and not soft:
+        raise Problem("hub-unavailable")
+
+
+def _message(response: httpx.Response) -> str:
+    try:
+        return str(response.json().get("message") or response.reason_phrase)
+    except (ValueError, AttributeError):
+        return response.reason_phrase

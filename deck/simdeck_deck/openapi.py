@@ -1,0 +1,98 @@
+"""One OpenAPI document of the whole API: the agent's routes and the deck's own, sign-in and refusals."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.routing import APIRouter
+from simdeck_agent import api
+from simdeck_agent.api.parts import SCOPE_KEY
+from simdeck_agent.problem_answers import MEDIA_TYPE, ProblemModel
+
+from simdeck_deck import scopes, xsrf
+
+_METHODS = ("get", "put", "post", "delete", "patch", "head", "options")
+_PROBLEM = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+_EVERYWHERE = {
+    "401": "Neither a valid token nor a session",
+    "403": "The token lacks the scope, or the XSRF token is wrong",
+}
+
+
+def document(own: list[APIRouter], version: str, api_prefix: str, token_url: str) -> dict[str, Any]:
+    """Return the document.
+
+    Parameters
+    ----------
+    own
+        The deck's own routers, without prefix.
+    version
+        Simdeck's version.
+    api_prefix
+        Where the API is served, for ``servers``.
+    token_url
+        Where people make tokens.
+
+    Raises
+    ------
+    ValueError
+        A route declares no scope.
+    """
+    app = FastAPI(title="Simdeck", version=version)
+    for router in (*own, *api.ROUTERS):
+        app.include_router(router)
+    made = app.openapi()
+    made["info"]["description"] = (
+        "Apps, workflow runs and the Jupyter server of the caller. There is no user name in any path: a token reaches "
+        f"its owner's things only. Make tokens at {token_url}. Every error is problem+json (RFC 9457)."
+    )
+    made["servers"] = [{"url": api_prefix}]
+    components = made.setdefault("components", {})
+    schemas = components.setdefault("schemas", {})
+    for unused in ("HTTPValidationError", "ValidationError", "ProblemModel"):
+        schemas.pop(unused, None)
+    schemas["Problem"] = ProblemModel.model_json_schema(ref_template="#/components/schemas/{model}")
+    components["securitySchemes"] = {
+        "token": {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "A JupyterHub token; `Authorization: token …` works too.",
+        },
+        "session": {
+            "type": "apiKey",
+            "in": "cookie",
+            "name": "simdeck-session",
+            "description": f"The browser's session; unsafe methods also need the header `{xsrf.HEADER}`.",
+        },
+    }
+    for path, methods in made["paths"].items():
+        for method, operation in methods.items():
+            if method in _METHODS:
+                _finish(operation, f"{method.upper()} {path}")
+    return made
+
+
+def _finish(operation: dict[str, Any], name: str) -> None:
+    """Add security and refusals to one operation."""
+    scope = operation.get(SCOPE_KEY)
+    if scope not in scopes.DECLARABLE:
+        raise ValueError(f"{name} declares no scope.")
+    responses = operation.setdefault("responses", {})
+    if scope == scopes.OPEN:
+        operation["security"] = []
+    else:
+        operation["security"] = [{"token": []}, {"session": []}]
+        if scope != scopes.SIGNED_IN:
+            operation["description"] = f"{operation.get('description', '')}\n\nScope: `{scopes.PREFIX}{scope}`.".strip()
+        for status, words in _EVERYWHERE.items():
+            responses.setdefault(status, {"description": words})
+    if operation.get("requestBody"):
+        responses.setdefault("413", {"description": "The request is too large"})
+        responses.setdefault("422", {"description": "A value is not valid; `field` names it"})
+    if operation.get("parameters"):
+        responses.setdefault("422", {"description": "A value is not valid; `field` names it"})
+    for status, response in responses.items():
+        if status.startswith(("4", "5")):
+            response.setdefault("description", "Refused")
+            response["content"] = _PROBLEM

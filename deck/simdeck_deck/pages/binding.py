@@ -1,0 +1,132 @@
+"""Binds what the pages need to the deck's own parts: agents, hub, registry."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import httpx
+from fastapi import Depends, Request
+from simdeck_appstore.registry import Registry
+from simdeck_common.problems import Problem
+
+from simdeck_deck.agents import Agents, problem_of
+from simdeck_deck.auth import SessionUser, require_user
+from simdeck_deck.hub_api import HubAPI
+from simdeck_deck.pages.sources import Sources
+
+# An event stream sends the past at once and then waits for news: silence of this length means that the past is over.
+SILENCE = 0.25
+# A page without its runs is better than one that does not come; a cold agent is up well within this.
+PATIENCE = 10.0
+HISTORY_LIMIT = 20_000
+
+
+class AgentOf:
+    """One user's agent."""
+
+    def __init__(self, agents: Agents, user: str) -> None:
+        self._agents = agents
+        self._user = user
+
+    async def get(self, path: str, **params: Any) -> Any:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return await self._agents.get_json(self._user, path, **params)
+        except TimeoutError:
+            raise self._agents.launcher.unavailable(self._user, "it does not answer in time") from None
+
+    async def text(self, path: str) -> str:
+        return (await self._request("GET", path)).text
+
+    async def send(self, method: str, path: str, body: Any = None) -> Any:
+        response = await self._request(method, path, **({} if body is None else {"json": body}))
+        return response.json()
+
+    async def _request(self, method: str, path: str, **options: Any) -> httpx.Response:
+        client = await self._agents.client(self._user)
+        try:
+            response = await client.request(method, path, **options)
+        except httpx.TransportError as error:
+            raise self._agents.launcher.unavailable(self._user, str(error) or type(error).__name__) from error
+        if response.is_error:
+            raise problem_of(response)
+        return response
+
+    async def history(self, path: str) -> list[tuple[str, dict[str, Any]]]:
+        client = await self._agents.client(self._user)
+        events: list[tuple[str, dict[str, Any]]] = []
+        try:
+            async with client.stream("GET", path) as response:
+                if response.is_error:
+                    await response.aread()
+                    raise problem_of(response)
+                lines = response.aiter_lines()
+                kind = ""
+                while len(events) < HISTORY_LIMIT:
+                    try:
+                        line = await asyncio.wait_for(anext(lines), SILENCE)
+                    except (TimeoutError, StopAsyncIteration):
+                        break
+                    field, _, value = line.partition(": ")
+                    if field == "event":
+                        kind = value
+                    elif field == "data" and kind != "end":
+                        events.append((kind, json.loads(value)))
+        except httpx.TransportError as error:
+            raise self._agents.launcher.unavailable(self._user, str(error) or type(error).__name__) from error
+        return events
+
+
+class StoreOf:
+    """The registry, read in a thread; what it returns is kept until the registry changes."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+
+    async def index(self) -> Mapping[str, Any]:
+        index = await asyncio.to_thread(self._registry.index)
+        return {
+            "apps": _dumped(index.apps),
+            "categories": {name: item.model_dump() for name, item in index.categories.items()},
+        }
+
+    async def search(self, text: str) -> list[Mapping[str, Any]]:
+        return _dumped(await asyncio.to_thread(self._registry.search, text))
+
+    async def app(self, app: str) -> Mapping[str, Any] | None:
+        try:
+            return (await asyncio.to_thread(self._registry.app, app)).model_dump()
+        except Problem as problem:
+            if problem.code == "app-not-found":
+                return None
+            raise
+
+
+def _dumped(entries: list[Any]) -> list[Mapping[str, Any]]:
+    return [dict(entry) for entry in entries]
+
+
+class ServerOf:
+    """One user's Jupyter server."""
+
+    def __init__(self, hub: HubAPI, user: SessionUser) -> None:
+        self._hub = hub
+        self._user = user
+
+    async def state(self) -> Mapping[str, Any]:
+        return (await self._hub.server(self._user.name, self._user.token)).model_dump()
+
+    async def start(self) -> None:
+        await self._hub.start(self._user.name, self._user.token, {})
+
+    async def stop(self) -> None:
+        await self._hub.stop(self._user.name, self._user.token)
+
+
+def get_sources(request: Request, user: SessionUser = Depends(require_user)) -> Sources:
+    """FastAPI dependency: the sources of the signed-in user."""
+    deck = request.app.state.deck
+    return Sources(agent=AgentOf(deck.agents, user.name), store=StoreOf(deck.registry), server=ServerOf(deck.hub, user))

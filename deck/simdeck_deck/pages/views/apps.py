@@ -1,0 +1,348 @@
+"""Installed apps as cards; the store's list, filtered and paged; an app's page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from markupsafe import Markup
+
+from simdeck_deck.pages.views.citations import CitationView, citation_views
+from simdeck_deck.pages.views.links import Links
+from simdeck_deck.pages.views.markdown import render
+from simdeck_deck.pages.views.text import byte_size, date, text_of
+
+PAGE_SIZE = 24
+
+
+@dataclass(frozen=True)
+class AppCard:
+    """An app on the deck or in the store. ``installed`` is the current version, None when it is not installed."""
+
+    id: str
+    title: str
+    summary: str
+    logo_url: str | None
+    initial: str
+    version: str
+    installed: str | None
+    update: str | None
+    categories: tuple[str, ...]
+    versions: int
+    url: str
+    open_url: str
+
+
+@dataclass(frozen=True)
+class Category:
+    """A filter of the store: how many apps it holds, whether it is on, the address that turns it on or off."""
+
+    id: str
+    title: str
+    count: int
+    active: bool
+    url: str
+
+
+@dataclass(frozen=True)
+class StorePage:
+    """One page of the store's list. ``total`` counts all that match."""
+
+    cards: tuple[AppCard, ...]
+    categories: tuple[Category, ...]
+    query: str
+    category: str
+    installed_only: bool
+    total: int
+    page: int
+    pages: int
+    previous_url: str | None
+    next_url: str | None
+
+
+def installed_cards(apps: Any, latest: Mapping[str, str], links: Links) -> tuple[AppCard, ...]:
+    """Build the deck's cards, by title. ``latest`` is the newest version in the store by app id."""
+    cards = [
+        installed_card(app, latest.get(text_of(app, "id")), links) for app in _mappings(apps) if text_of(app, "id")
+    ]
+    return tuple(sorted(cards, key=lambda card: (card.title.casefold(), card.id)))
+
+
+def installed_card(app: Mapping[str, Any], latest: str | None, links: Links) -> AppCard:
+    """Build the card of an installed app; ``latest`` None: the store does not know it."""
+    identifier = text_of(app, "id")
+    current = text_of(app, "current")
+    return AppCard(
+        id=identifier,
+        title=text_of(app, "title", identifier),
+        summary=text_of(app, "summary"),
+        logo_url=logo_url(app.get("logo"), links),
+        initial=initial(text_of(app, "title", identifier)),
+        version=current,
+        installed=current,
+        # A version taken on purpose (rolled back) is still offered the newest one.
+        update=latest if latest and latest != current else None,
+        categories=(),
+        versions=len(app.get("versions") or ()),
+        url=links.page("store", identifier),
+        open_url=links.page("open", identifier),
+    )
+
+
+def store_card(
+    entry: Mapping[str, Any], installed: Mapping[str, str], titles: Mapping[str, str], links: Links
+) -> AppCard:
+    """Build a card of the store's list. ``installed``: current version by app id; ``titles``: category titles by id."""
+    identifier = text_of(entry, "id")
+    latest = text_of(entry, "latest")
+    current = installed.get(identifier)
+    return AppCard(
+        id=identifier,
+        title=text_of(entry, "title", identifier),
+        summary=text_of(entry, "summary"),
+        logo_url=logo_url(entry.get("logo"), links),
+        initial=initial(text_of(entry, "title", identifier)),
+        version=latest,
+        installed=current,
+        update=latest if current and latest and latest != current else None,
+        categories=tuple(titles.get(name, name) for name in entry.get("categories") or ()),
+        versions=len(entry.get("versions") or ()),
+        url=links.page("store", identifier),
+        open_url=links.page("open", identifier),
+    )
+
+
+def store_page(
+    found: Sequence[Mapping[str, Any]],
+    titles: Mapping[str, str],
+    installed: Mapping[str, str],
+    links: Links,
+    *,
+    query: str = "",
+    category: str = "",
+    installed_only: bool = False,
+    page: int = 1,
+    size: int = PAGE_SIZE,
+) -> StorePage:
+    """Build one page of the store's list from the entries that were ``found`` for ``query``, in their order.
+
+    ``titles`` are category titles by id, ``installed`` the current versions by app id. Categories count what was
+    found, so that no filter leads to an empty page.
+    """
+    matching = [entry for entry in found if not installed_only or entry.get("id") in installed]
+    counts: dict[str, int] = {}
+    for entry in matching:
+        for name in entry.get("categories") or ():
+            counts[name] = counts.get(name, 0) + 1
+    if category:
+        matching = [entry for entry in matching if category in (entry.get("categories") or ())]
+    pages = max(1, -(-len(matching) // size))
+    page = min(max(1, page), pages)
+    flag = "1" if installed_only else None
+
+    def at(number: int) -> str:
+        return links.page("store", q=query, category=category, installed=flag, page=number if number > 1 else None)
+
+    return StorePage(
+        cards=tuple(store_card(entry, installed, titles, links) for entry in matching[(page - 1) * size : page * size]),
+        categories=tuple(
+            Category(
+                name,
+                titles.get(name, name),
+                counts.get(name, 0),
+                name == category,
+                links.page("store", q=query, installed=flag, category=None if name == category else name),
+            )
+            for name in sorted(
+                set(counts) | ({category} if category else set()), key=lambda name: titles.get(name, name)
+            )
+        ),
+        query=query,
+        category=category,
+        installed_only=installed_only,
+        total=len(matching),
+        page=page,
+        pages=pages,
+        previous_url=at(page - 1) if page > 1 else None,
+        next_url=at(page + 1) if page < pages else None,
+    )
+
+
+@dataclass(frozen=True)
+class Screenshot:
+    url: str
+    alt: str
+
+
+@dataclass(frozen=True)
+class VersionRow:
+    """One version: whether the store offers it, whether it is on disk, whether it is the one that opens."""
+
+    version: str
+    current: bool
+    installed: bool
+    offered: bool
+    latest: bool
+    size: str
+    python: str
+
+
+@dataclass(frozen=True)
+class AppPage:
+    """Everything an app's page shows. ``in_store`` is False for an installed app that the store no longer offers."""
+
+    card: AppCard
+    in_store: bool
+    description: Markup
+    screenshots: tuple[Screenshot, ...]
+    needs: tuple[str, ...]
+    resources: str
+    workflows: tuple[str, ...]
+    citations: tuple[CitationView, ...]
+    versions: tuple[VersionRow, ...]
+    authors: str
+    license: str
+    homepage: str | None
+    documentation: str | None
+    source: str | None
+    previous: str | None
+    installed_on: str
+
+
+def app_page(
+    app: Mapping[str, Any] | None, installed: Mapping[str, Any] | None, titles: Mapping[str, str], links: Links
+) -> AppPage:
+    """Build an app's page from the store's entry, the installed app, or both (one of them must be there)."""
+    store = app or {}
+    mine = installed or {}
+    releases = _mappings(store.get("releases"))
+    current = text_of(mine, "current")
+    latest = text_of(store, "latest")
+    shown = next((item for item in releases if item.get("version") == latest), releases[0] if releases else {})
+    entry = store if app else mine
+    card = store_card(
+        {**entry, "latest": latest or current, "logo": _path(store.get("logo")) or mine.get("logo")},
+        {text_of(mine, "id"): current} if current else {},
+        titles,
+        links,
+    )
+    pages = store.get("links")
+    pages = pages if isinstance(pages, Mapping) else {}
+    return AppPage(
+        card=card,
+        in_store=app is not None,
+        description=render(store.get("description"), text_of(store, "title")),
+        screenshots=_screenshots(store, card.title, links),
+        needs=tuple(str(need) for need in shown.get("needs") or ()),
+        resources=_resources(shown.get("resources")),
+        workflows=tuple(str(name) for name in shown.get("workflows") or mine.get("workflows") or ()),
+        citations=citation_views(store.get("citations"), card.id),
+        versions=_versions(releases, mine, latest),
+        authors=text_of(store, "authors"),
+        license=text_of(store, "license"),
+        homepage=web_address(pages.get("homepage")),
+        documentation=web_address(pages.get("documentation")),
+        source=web_address(pages.get("source")),
+        previous=text_of(mine, "previous") or None,
+        installed_on=date(mine.get("installed")),
+    )
+
+
+def category_titles(index: Mapping[str, Any]) -> dict[str, str]:
+    """Return category titles by id."""
+    found = index.get("categories")
+    if not isinstance(found, Mapping):
+        return {}
+    return {name: text_of(item, "title", name) if isinstance(item, Mapping) else name for name, item in found.items()}
+
+
+def latest_versions(index: Mapping[str, Any]) -> dict[str, str]:
+    """Return the newest version in the store by app id."""
+    return {text_of(entry, "id"): text_of(entry, "latest") for entry in _mappings(index.get("apps"))}
+
+
+def current_versions(apps: Any) -> dict[str, str]:
+    """Return the current version of each installed app by id."""
+    return {text_of(app, "id"): text_of(app, "current") for app in _mappings(apps)}
+
+
+def logo_url(logo: Any, links: Links) -> str | None:
+    """Return the address of a logo given as a path in the registry (or a file reference with one)."""
+    path = _path(logo)
+    return links.registry_file(path) if path else None
+
+
+def web_address(value: Any) -> str | None:
+    """Return ``value`` when it is an http(s) address: nothing else from an app becomes a link."""
+    return value if isinstance(value, str) and value.startswith(("https://", "http://")) else None
+
+
+def initial(title: str) -> str:
+    """Return the letter that stands in for a missing logo."""
+    return next((char.upper() for char in title if char.isalnum()), "?")
+
+
+def _path(reference: Any) -> str | None:
+    if isinstance(reference, Mapping):
+        reference = reference.get("path")
+    return reference.lstrip("/") if isinstance(reference, str) and reference.strip("/") else None
+
+
+def _screenshots(app: Mapping[str, Any], title: str, links: Links) -> tuple[Screenshot, ...]:
+    found = []
+    for item in app.get("screenshots") or ():
+        url = logo_url(item, links)
+        if url:
+            name = text_of(item, "name") if isinstance(item, Mapping) else str(item)
+            stem = name.rsplit("/", 1)[-1].rsplit(".", 1)[0]
+            words = stem.replace("-", " ").replace("_", " ").strip()
+            found.append(Screenshot(url, f"Screenshot of {title}: {words}" if words else f"Screenshot of {title}"))
+    return tuple(found)
+
+
+def _resources(resources: Any) -> str:
+    if not isinstance(resources, Mapping):
+        return ""
+    cores = resources.get("cores")
+    parts = []
+    if isinstance(cores, int):
+        parts.append("1 core" if cores == 1 else f"{cores} cores")
+    if text_of(resources, "memory"):
+        parts.append(f"{resources['memory']} of memory")
+    return ", ".join(parts)
+
+
+def _versions(releases: Sequence[Mapping[str, Any]], mine: Mapping[str, Any], latest: str) -> tuple[VersionRow, ...]:
+    """Return the store's versions in its order (newest first), then those only on disk."""
+    on_disk = [str(version) for version in mine.get("versions") or ()]
+    current = text_of(mine, "current")
+    rows = []
+    for release in releases:
+        version = text_of(release, "version")
+        wheel = release.get("wheel")
+        size = byte_size(wheel.get("size")) if isinstance(wheel, Mapping) else ""
+        rows.append(
+            VersionRow(
+                version,
+                version == current,
+                version in on_disk,
+                True,
+                version == latest,
+                size,
+                text_of(release, "python"),
+            )
+        )
+    offered = {row.version for row in rows}
+    rows += [
+        VersionRow(version, version == current, True, False, False, "", "")
+        for version in on_disk
+        if version not in offered
+    ]
+    return tuple(rows)
+
+
+def _mappings(items: Any) -> list[Mapping[str, Any]]:
+    if isinstance(items, Mapping):
+        items = items.get("items")
+    return [item for item in items if isinstance(item, Mapping)] if isinstance(items, Sequence) else []

@@ -1,0 +1,58 @@
+"""Addresses of the deck's own pages and of what lies around it, from the path the deck is mounted at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlencode
+
+
+@dataclass(frozen=True)
+class Links:
+    """``base`` is the deck's path with slashes around it, as in ``/services/deck/``; ``user`` is who looks."""
+
+    base: str
+    user: str = ""
+
+    @property
+    def root(self) -> str:
+        """The path JupyterHub itself is mounted below, usually ``/``."""
+        return self.base.removesuffix("services/deck/") or "/"
+
+    @property
+    def hub(self) -> str:
+        return f"{self.root}hub/"
+
+    @property
+    def api(self) -> str:
+        return f"{self.base}api/v1"
+
+    @property
+    def lab(self) -> str:
+        """JupyterLab in the user's own server."""
+        return f"{self.root}user/{quote(self.user, safe='')}/lab"
+
+    def page(self, *parts: str, **query: Any) -> str:
+        """Return the address of a deck page; ``parts`` are escaped one by one, empty query values are left out."""
+        path = self.base + "/".join(quote(part, safe="") for part in parts)
+        return path + _query(query)
+
+    def api_path(self, *parts: str) -> str:
+        return f"{self.api}/" + "/".join(quote(part, safe="") for part in parts)
+
+    def file(self, run: str, path: str) -> str:
+        """Return the download address of a run's file; slashes in ``path`` stay."""
+        return f"{self.api_path('runs', run, 'files')}/{quote(path)}"
+
+    def registry_file(self, path: str) -> str:
+        """Return the address of a picture of the registry (``files/…``)."""
+        return f"{self.api}/store/{quote(path)}"
+
+    def app_page(self, app: str, run: str | None = None) -> str:
+        """Return where the app lives in the user's server (it must be running)."""
+        return f"{self.root}user/{quote(self.user, safe='')}/deck/{quote(app, safe='')}/" + _query({"run": run})
+
+
+def _query(values: dict[str, Any]) -> str:
+    kept = {key: value for key, value in values.items() if value not in (None, "", [])}
+    return f"?{urlencode(kept, doseq=True)}" if kept else ""

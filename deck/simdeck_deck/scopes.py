@@ -1,0 +1,35 @@
+"""Which hub scopes open which route: pure functions over a token's expanded scopes.
+
+Routes declare a short scope (``runs:read``); tokens carry hub scopes (``custom:simdeck:runs:read!user=alice``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+PREFIX = "custom:simdeck:"
+
+# Declared by routes that need no further scope: ``open`` needs nobody, ``signed-in`` any caller that may use the
+# service.
+OPEN = "open"
+SIGNED_IN = "signed-in"
+
+# The scopes that a declared scope is satisfied by, beside itself.
+_INCLUDED_IN: dict[str, frozenset[str]] = {
+    "runs:read": frozenset({"runs"}),
+    "apps:read": frozenset({"apps:install"}),
+}
+DECLARABLE = frozenset({OPEN, SIGNED_IN, "runs", "runs:read", "apps:install", "apps:read", "server", "admin"})
+
+
+def satisfies(scopes: Iterable[str], declared: str, user: str, groups: Iterable[str] = ()) -> bool:
+    """Say whether a token of ``user`` with expanded ``scopes`` may use a route that declares ``declared``.
+
+    A filter must name the user: ``!user``, ``!user=<name>`` or ``!group=<one of groups>``. Filters of other kinds (a
+    server, a service) do not open the user's own data.
+    """
+    if declared in (OPEN, SIGNED_IN):
+        return True
+    wanted = {PREFIX + name for name in {declared} | _INCLUDED_IN.get(declared, frozenset())}
+    filters = {"", "user", f"user={user}"} | {f"group={group}" for group in groups}
+    return any(base in wanted and chosen in filters for base, _, chosen in (scope.partition("!") for scope in scopes))

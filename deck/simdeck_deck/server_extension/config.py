@@ -1,0 +1,44 @@
+"""What the extension is told at start: the apps folder, and how many kernels to keep warm."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of one Jupyter server.
+
+    Attributes
+    ----------
+    apps
+        The user's installed apps (``SIMDECK_APPS_DIR``).
+    deck_url
+        Where the deck's pages are.
+    warm_apps, warm_spare
+        Keep ``warm_spare`` kernels waiting for each of at most ``warm_apps`` apps (``SIMDECK_WARM_APPS``,
+        ``SIMDECK_WARM_SPARE``; 0 turns it off).
+    """
+
+    apps: Path
+    deck_url: str = "/services/deck/"
+    warm_apps: int = 3
+    warm_spare: int = 1
+
+    @classmethod
+    def from_environment(cls, env: dict[str, str] | None = None) -> Settings:
+        """Read the settings from the variables the spawner sets."""
+        env = dict(os.environ) if env is None else env
+        default = cls(Path("unset"))
+        return cls(
+            apps=Path(env.get("SIMDECK_APPS_DIR") or Path.home() / ".simdeck-apps"),
+            deck_url=f"{env.get('JUPYTERHUB_BASE_URL', '/').rstrip('/')}/services/deck/",
+            warm_apps=_number(env.get("SIMDECK_WARM_APPS"), default.warm_apps),
+            warm_spare=_number(env.get("SIMDECK_WARM_SPARE"), default.warm_spare),
+        )
+
+
+def _number(text: str | None, otherwise: int) -> int:
+    return int(text) if text and text.isdigit() else otherwise

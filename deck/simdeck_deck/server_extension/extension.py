@@ -1,0 +1,93 @@
+"""Puts the extension's parts into a Jupyter server: routes, provisioner, warm pool."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import contextlib
+import os
+import signal
+import time
+from typing import Any
+
+from jupyter_core.utils import ensure_async
+from jupyter_server.utils import url_path_join
+
+from simdeck_deck.server_extension import apps, kernels
+from simdeck_deck.server_extension.assets import AssetHandler, LabextensionHandler
+from simdeck_deck.server_extension.config import Settings
+from simdeck_deck.server_extension.frontend import Frontend
+from simdeck_deck.server_extension.page import CloseHandler, PageHandler
+from simdeck_deck.server_extension.pool import WarmPool
+
+SETTING = "simdeck_deck"
+
+
+def load(server_app: Any) -> None:
+    """Add the routes below ``deck/`` and the provisioner of app kernels."""
+    settings = Settings.from_environment()
+    pool = WarmPool(limit=settings.warm_apps, spare=settings.warm_spare, log=server_app.log)
+    frontend = Frontend.find()
+    pages: dict[str, float] = {}
+    kernels.install(pool, settings.apps, server_app.kernel_manager)
+    server_app.web_app.settings[SETTING] = {"settings": settings, "pool": pool, "frontend": frontend, "pages": pages}
+    base = url_path_join(server_app.web_app.settings["base_url"], "deck")
+    common = {"settings": settings, "frontend": frontend}
+    page = {**common, "pages": pages}
+    server_app.web_app.add_handlers(
+        ".*$",
+        [
+            (f"{base}/static/([0-9a-f]+)/(.+)", AssetHandler, {"frontend": frontend}),
+            (f"{base}/labextensions/([^/]+)/[0-9a-f]+/(.+)", LabextensionHandler, common),
+            (f"{base}/api/close/([0-9a-f-]+)", CloseHandler),
+            (f"{base}/([^/]+)", PageHandler, {**page, "redirect": True}),
+            (f"{base}/([^/]+)/", PageHandler, page),
+        ],
+    )
+    atexit.register(_end_parents, pool)
+
+
+async def start(server_app: Any) -> None:
+    """Once the server listens: warm the apps most recently installed."""
+    mine = server_app.web_app.settings.get(SETTING)
+    if mine is None:
+        return
+    settings: Settings = mine["settings"]
+    mine["watch"] = asyncio.ensure_future(watch_pages(server_app.kernel_manager, mine["pages"]))
+    for name in reversed(apps.installed(settings.apps)[: settings.warm_apps]):
+        with contextlib.suppress(apps.NoPageError):
+            mine["pool"].warm(apps.read(settings.apps, name))
+
+
+async def watch_pages(kernel_manager: Any, pages: dict[str, float], grace: float = 900.0, every: float = 30.0) -> None:
+    """End kernels of pages that went away without saying so (a crashed browser, a laptop that never woke).
+
+    ``pages`` holds kernel id → when it was last seen with a page attached, on the monotonic clock.
+    """
+    while True:
+        await asyncio.sleep(every)
+        for kernel_id in ended_pages(kernel_manager, pages, time.monotonic(), grace):
+            with contextlib.suppress(Exception):
+                await ensure_async(kernel_manager.shutdown_kernel(kernel_id, now=True))
+
+
+def ended_pages(kernel_manager: Any, pages: dict[str, float], now: float, grace: float) -> list[str]:
+    """Bring ``pages`` up to date; return the kernels no page has been attached to for ``grace`` seconds."""
+    found = []
+    for kernel_id in list(pages):
+        if kernel_id not in kernel_manager:
+            del pages[kernel_id]
+        elif kernel_manager._kernel_connections.get(kernel_id, 0) > 0:
+            pages[kernel_id] = now
+        elif now - pages[kernel_id] > grace:
+            del pages[kernel_id]
+            found.append(kernel_id)
+    return found
+
+
+def _end_parents(pool: WarmPool) -> None:
+    """At exit: the loop is gone, so end the warm parents by signal; their kernels go with them."""
+    for pid in pool.pids():
+        with contextlib.suppress(OSError):
+            os.kill(pid, signal.SIGTERM)
+    pool.remove_folder()

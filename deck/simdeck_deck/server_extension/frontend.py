@@ -1,0 +1,130 @@
+"""Voilà's front end as the app page loads it: which scripts, which federated extensions, under which addresses.
+
+Every address carries a hash of what it serves, so the browser may keep it for a year without asking again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from jupyter_core.paths import jupyter_path
+from jupyter_server.utils import url_path_join
+from voila._version import __version__ as voila_version
+from voila.paths import collect_static_paths
+
+from simdeck_deck.server_extension.apps import AppPage
+
+OWN = Path(__file__).with_name("static")
+
+# What a page of widgets needs; everything else that is installed for JupyterLab stays out.
+WANTED = ("@voila-dashboards/widgets-manager8", "@jupyter-widgets/jupyterlab-manager", "anywidget")
+NEVER = re.compile(
+    r"@jupyterlab/|@jupyterhub/|@voila-dashboards/(jupyterlab-preview|widgets-manager7)|jupyterlab[_-]|@jupyter-widgets/"
+)
+
+
+def digest(paths: list[Path]) -> str:
+    """Return a short hash over names, sizes and times of the files below ``paths``."""
+    total = hashlib.sha256()
+    for root in paths:
+        files = sorted(p for p in root.rglob("*") if p.is_file()) if root.is_dir() else []
+        for path in files:
+            info = path.stat()
+            total.update(f"{path.relative_to(root)}:{info.st_size}:{info.st_mtime_ns}\n".encode())
+    return total.hexdigest()[:16]
+
+
+@dataclass
+class Frontend:
+    """Folders served below ``deck/static/<hash>/``, by their first part: ``voila``, ``own``, ``vendor``."""
+
+    folders: dict[str, list[Path]]
+    hash: str
+    preload: list[str] = field(default_factory=list)
+    _extensions: dict[str, tuple[str, list[dict[str, Any]]]] = field(default_factory=dict)
+
+    @classmethod
+    def find(cls) -> Frontend:
+        """Find Voilà's scripts, our own, and the scripts widgets load (3Dmol, plotly)."""
+        folders = {
+            "voila": [Path(path) for path in collect_static_paths(["voila", "nbconvert"], "lab")],
+            "own": [OWN],
+            "vendor": vendor_folders(),
+        }
+        everything = [path for paths in folders.values() for path in paths]
+        return cls(folders, digest(everything))
+
+    def url(self, base_url: str, *parts: str) -> str:
+        """Address of a static file."""
+        return str(url_path_join(base_url, "deck/static", self.hash, *parts))
+
+    def page_config(self, app: AppPage, base_url: str) -> dict[str, Any]:
+        """Voilà's page configuration for ``app``."""
+        version, extensions = self.extensions(app)
+        return {
+            "appVersion": voila_version,
+            "appUrl": "voila/",
+            "themesUrl": "/voila/api/themes",
+            "baseUrl": base_url,
+            "terminalsAvailable": False,
+            "fullStaticUrl": self.url(base_url, "voila"),
+            "fullLabextensionsUrl": url_path_join(base_url, "deck/labextensions", app.id, version),
+            "extensionConfig": {},
+            "progressiveRendering": False,
+            "mathjaxConfig": "TeX-AMS_CHTML-full,Safe",
+            # Voilà loads MathJax on every page, from another site; ours stays here and typesets nothing.
+            "fullMathjaxUrl": self.url(base_url, "own", "math.js"),
+            "federated_extensions": extensions,
+            "jupyterLabTheme": "light",
+        }
+
+    def extensions(self, app: AppPage) -> tuple[str, list[dict[str, Any]]]:
+        """Return (hash, federated extensions) for ``app``: the wanted ones, and those its own environment brings."""
+        key = str(app.env)
+        if key not in self._extensions:
+            found: dict[str, dict[str, Any]] = {}
+            roots = labextension_folders(app)
+            for root in roots:
+                for name, package in packages(root).items():
+                    if name in found or not (name in WANTED or (root == app.labextensions and not NEVER.match(name))):
+                        continue
+                    build = package.get("jupyterlab", {}).get("_build")
+                    if build:
+                        found[name] = {"name": name, **build}
+            mark = hashlib.sha256(json.dumps([key, *found.values()], sort_keys=True).encode()).hexdigest()[:16]
+            self._extensions[key] = (mark, list(found.values()))
+        return self._extensions[key]
+
+
+def vendor_folders() -> list[Path]:
+    """Where 3Dmol and plotly lie: beside the widgets, or in a checkout's npm packages."""
+    packages = Path(__file__).parents[3] / "node_modules"
+    folders = [packages / "3dmol" / "build", packages / "plotly.js-basic-dist-min"]
+    found = importlib.util.find_spec("simdeck_widgets")
+    if found is not None and found.submodule_search_locations:
+        folders.insert(0, Path(next(iter(found.submodule_search_locations))) / "static" / "vendor")
+    return folders
+
+
+def labextension_folders(app: AppPage) -> list[Path]:
+    """Folders of federated extensions, the app's own first."""
+    shared = [Path(path) for path in jupyter_path("labextensions")]
+    voila = [Path(path) / "labextensions" for path in jupyter_path("voila")]
+    return [app.labextensions, *shared, *voila]
+
+
+def packages(root: Path) -> dict[str, dict[str, Any]]:
+    """Read the ``package.json`` of each extension below ``root``, scoped names included."""
+    found = {}
+    for path in sorted([*root.glob("*/package.json"), *root.glob("@*/*/package.json")]):
+        try:
+            found[str(path.parent.relative_to(root))] = json.loads(path.read_text())
+        except (OSError, ValueError):
+            continue
+    return found

@@ -1,0 +1,179 @@
+"""The handler of an app's page: skeleton at once, then the kernel, then the notebook's outputs, then the scripts."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import nbformat
+from jinja2 import Environment, FileSystemLoader
+from jupyter_core.utils import ensure_async
+from jupyter_server.base.handlers import JupyterHandler
+from markupsafe import Markup
+from tornado import web  # type: ignore[attr-defined]
+from tornado.iostream import StreamClosedError
+
+from simdeck_deck.server_extension import apps, cells, light
+from simdeck_deck.server_extension.apps import AppPage
+from simdeck_deck.server_extension.config import Settings
+from simdeck_deck.server_extension.execute import KernelStartError, PageExecutor
+from simdeck_deck.server_extension.frontend import Frontend
+
+ANSI = re.compile(r"\x1b\[[0-9;]*m")
+TEMPLATES = Path(__file__).with_name("templates")
+_environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+
+
+def embed(value: Any) -> Markup:
+    """JSON to stand inside a script element; ``script_json`` lets nothing in it end the element."""
+    return Markup(cells.script_json(value))  # noqa: S704
+
+
+class PageHandler(JupyterHandler):  # type: ignore[misc]
+    """``/user/<name>/deck/<app>/``."""
+
+    def initialize(
+        self, settings: Settings, frontend: Frontend, pages: dict[str, float], redirect: bool = False
+    ) -> None:
+        self.simdeck = settings
+        self.frontend = frontend
+        self.pages = pages
+        self.only_redirect = redirect
+        self.kernel_id: str | None = None
+        self.delivered = False
+
+    @web.authenticated  # type: ignore[untyped-decorator]
+    async def get(self, app: str) -> None:
+        """Send the page; refuses with a page that says why."""
+        if self.only_redirect:
+            query = f"?{self.request.query}" if self.request.query else ""
+            self.redirect(f"{self.base_url}deck/{app}/{query}", permanent=False)
+            return
+        self.set_header("Content-Type", "text/html; charset=UTF-8")
+        self.set_header("Cache-Control", "no-store")
+        # Asking for the token sets its cookie; the page needs it to end its kernel.
+        _ = self.xsrf_token
+        try:
+            page = await asyncio.to_thread(apps.read, self.simdeck.apps, app)
+        except apps.NoPageError as reason:
+            self.set_status(404)
+            await self.finish(self._render("refused.html.j2", title="This app cannot be opened", reason=str(reason)))
+            return
+        try:
+            await self._stream(page)
+            self.delivered = True
+        except (StreamClosedError, asyncio.CancelledError):
+            self.delivered = False
+            raise
+        finally:
+            if not self.delivered:
+                await self._shut_down()
+
+    async def _stream(self, page: AppPage) -> None:
+        kernel = asyncio.ensure_future(self._start_kernel(page))
+        try:
+            await self._send(self._render("head.html.j2", page=page, title=page.title))
+            notebook = nbformat.reads(  # type: ignore[no-untyped-call]
+                await asyncio.to_thread(page.notebook.read_text), as_version=4
+            )
+        finally:
+            await asyncio.wait({kernel})
+        try:
+            self.kernel_id = kernel.result()
+            self.pages[self.kernel_id] = time.monotonic()
+            executor = PageExecutor(notebook, km=self.kernel_manager.get_kernel(self.kernel_id), timeout=None)
+            await executor.connect()
+        except Exception as error:
+            self.log.exception("The kernel of %s did not start", page.id)
+            await self._finish_with_failure(page, error)
+            return
+        config = {**self.frontend.page_config(page, self.base_url), "kernelId": self.kernel_id}
+        await self._send(self._render("config.html.j2", config_json=embed(config)))
+        failure, done = None, []
+        async for _index, cell, raised in executor.cells():
+            done.append(cell)
+            failure = raised
+        await executor.disconnect()
+        if failure is not None and failure.name == "The kernel ended":
+            await self._shut_down()
+        # A page of our own widgets is drawn at once by a small script; anything else by Voilà's front end.
+        shown = light.roots(done) if failure is None and not self.get_argument("voila", "") else None
+        state = light.page_state(executor.widget_state, shown) if shown and not executor.widget_buffers else None
+        if state is None:
+            body = "".join(cells.to_html(cell) for cell in done)
+        else:
+            body = "".join(f'<div data-simdeck-root="{root}"></div>' for root in state["roots"])
+        await self._send(body)
+        traceback = ANSI.sub("", failure.traceback) if failure is not None else ""
+        state_json = embed(state) if state is not None else None
+        await self.finish(
+            self._render(
+                "foot.html.j2", page=page, title=page.title, failure=failure, traceback=traceback, state_json=state_json
+            )
+        )
+
+    async def _finish_with_failure(self, page: AppPage, error: Exception) -> None:
+        await self._shut_down()
+        detail = str(error) if isinstance(error, KernelStartError) else f"{type(error).__name__}: {error}"
+        failure = {"name": "The app did not start", "value": detail, "traceback": "", "cell": None}
+        await self.finish(self._render("foot.html.j2", page=page, failure=failure, dead=True))
+
+    async def _start_kernel(self, page: AppPage) -> str:
+        request = self.request
+        host, _, port = request.host.partition(":")
+        environment = {
+            **os.environ,
+            "SCRIPT_NAME": request.path,
+            "PATH_INFO": "",
+            "QUERY_STRING": request.query,
+            "SERVER_NAME": host,
+            "SERVER_PORT": port,
+            "SERVER_PROTOCOL": request.version,
+            "SERVER_SOFTWARE": "voila/simdeck",
+            "VOILA_PREHEAT": "False",
+            "VOILA_BASE_URL": self.base_url,
+            "VOILA_REQUEST_URL": request.full_url(),
+            "SIMDECK_APP": page.id,
+            "SIMDECK_APP_VERSION": page.version,
+            "SIMDECK_PAGE_URL": request.path,
+            "SIMDECK_STATIC_URL": self.frontend.url(self.base_url),
+        }
+        kernel_id = await ensure_async(
+            self.kernel_manager.start_kernel(kernel_name=page.kernel, path="", env=environment)
+        )
+        return str(kernel_id)
+
+    async def _send(self, html: str) -> None:
+        self.write(html)
+        await self.flush()
+
+    async def _shut_down(self) -> None:
+        if self.kernel_id is not None and self.kernel_id in self.kernel_manager:
+            await ensure_async(self.kernel_manager.shutdown_kernel(self.kernel_id, now=True))
+
+    def _render(self, template: str, **values: Any) -> str:
+        return _environment.get_template(template).render(
+            base_url=self.base_url,
+            deck_url=self.simdeck.deck_url,
+            own_url=self.frontend.url(self.base_url, "own"),
+            voila_url=self.frontend.url(self.base_url, "voila"),
+            preload=self.frontend.preload,
+            **values,
+        )
+
+
+class CloseHandler(JupyterHandler):  # type: ignore[misc]
+    """``POST deck/api/close/<kernel>``: the page was closed; its kernel ends. Sent by the page's beacon."""
+
+    @web.authenticated  # type: ignore[untyped-decorator]
+    async def post(self, kernel_id: str) -> None:
+        self.set_status(204)
+        with contextlib.suppress(StreamClosedError):  # a page that closes does not wait for the answer
+            await self.finish()
+        if kernel_id in self.kernel_manager:
+            await ensure_async(self.kernel_manager.shutdown_kernel(kernel_id, now=True))

@@ -1,0 +1,93 @@
+// The app page around the widgets: light and dark, the state of the connection, ending the kernel with the page.
+(function () {
+  "use strict";
+  const root = document.documentElement;
+
+  function setTheme(theme, remember) {
+    root.dataset.theme = theme;
+    document.body.dataset.jpThemeLight = String(theme !== "dark");
+    document.body.dataset.jpThemeName = theme === "dark" ? "JupyterLab Dark" : "JupyterLab Light";
+    if (remember) {
+      try { localStorage.setItem("simdeck-theme", theme); } catch (error) { /* private window: for this page only */ }
+    }
+    window.dispatchEvent(new CustomEvent("simdeck-theme", { detail: theme }));
+  }
+
+  function storedTheme() {
+    try { return localStorage.getItem("simdeck-theme"); } catch (error) { return null; }
+  }
+
+  const system = matchMedia("(prefers-color-scheme: dark)");
+  if (!root.dataset.theme) {
+    const stored = storedTheme();
+    root.dataset.theme = stored === "dark" || (stored !== "light" && system.matches) ? "dark" : "light";
+  }
+  system.addEventListener("change", () => {
+    if (!storedTheme()) setTheme(system.matches ? "dark" : "light", false);
+  });
+  const button = document.getElementById("sd-theme");
+  if (button) button.addEventListener("click", () => setTheme(root.dataset.theme === "dark" ? "light" : "dark", true));
+
+  const cells = document.getElementById("rendered_cells");
+  if (!cells) return;
+
+  // The skeleton goes when the first widget is there; a page without widgets is there when Voilà has started.
+  const opening = document.getElementById("sd-opening");
+  const observer = new MutationObserver(() => {
+    if (cells.querySelector(".jupyter-widgets, .jp-OutputArea-output > *, .jp-MarkdownOutput")) {
+      observer.disconnect();
+      document.body.classList.add("sd-rendered");
+      if (opening) opening.textContent = "";
+      performance.mark("simdeck-rendered");
+    }
+  });
+  observer.observe(cells, { childList: true, subtree: true });
+
+  const note = document.getElementById("sd-connection");
+  let timer = 0;
+  function say(text, reload) {
+    note.textContent = text;
+    if (reload) {
+      const link = document.createElement("a");
+      link.href = location.href;
+      link.textContent = "Reload the page";
+      note.append(" ", link);
+    }
+    note.hidden = !text;
+  }
+  function connection(status) {
+    clearTimeout(timer);
+    if (status === "connected") say("", false);
+    else if (status === "disconnected") say("The connection to your server is gone. Your runs go on without it.", true);
+    else timer = setTimeout(() => say("Reconnecting to your server… Your runs go on meanwhile.", false), 1500);
+  }
+  function life(status) {
+    if (status === "dead" || status === "autorestarting" || status === "restarting") {
+      say("This page's session has ended. Your runs are not affected.", true);
+    }
+  }
+
+  window.addEventListener("simdeck-connection", (event) => (event.detail === "ended" ? life("dead") : connection(event.detail)));
+
+  const config = () => JSON.parse((document.getElementById("jupyter-config-data") || {}).textContent || "{}");
+  function watch(tries) {
+    const app = window.jupyterapp;
+    const manager = app && app.widgetManager;
+    const kernel = manager && manager.kernel;
+    if (kernel && kernel.connectionStatusChanged) {
+      kernel.connectionStatusChanged.connect((_, status) => connection(status));
+      kernel.statusChanged.connect((_, status) => life(status));
+    } else if (tries > 0) {
+      setTimeout(() => watch(tries - 1), 500);
+    }
+  }
+  if (!document.getElementById("simdeck-widgets")) window.addEventListener("load", () => watch(120));
+
+  window.addEventListener("pagehide", () => {
+    const { baseUrl, kernelId } = config();
+    if (!kernelId) return;
+    const data = new FormData();
+    data.append("_xsrf", (document.cookie.match("\\b_xsrf=([^;]*)") || [])[1] || "");
+    navigator.sendBeacon(`${baseUrl}deck/api/close/${kernelId}`, data);
+  });
+})();
