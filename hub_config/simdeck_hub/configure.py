@@ -1,0 +1,175 @@
+"""From the site file to JupyterHub's configuration.
+
+``jupyterhub_config.py`` calls :func:`configure` and nothing else; plain ``c.…`` lines after it win.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from simdeck_common.files import write_atomically
+
+from simdeck_hub import scopes, site_file
+from simdeck_hub.places import DataFolder
+from simdeck_hub.ports import HOST
+from simdeck_hub.secrets_file import Secrets
+
+DECK_PREFIX = f"/services/{scopes.DECK}/"
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """What `simdeck up` decided for this start: ports, and the site file it read."""
+
+    port: int
+    proxy_api_port: int
+    hub_port: int
+    deck_port: int
+    site_file: str | None
+
+    @property
+    def address(self) -> str:
+        return f"http://{HOST}:{self.port}"
+
+    @property
+    def api(self) -> str:
+        """Base URL of the REST API, through the proxy."""
+        return f"{self.address}{DECK_PREFIX}api/v1"
+
+    @property
+    def hub_api(self) -> str:
+        """The hub's own API, past the proxy."""
+        return f"http://{HOST}:{self.hub_port}/hub/api"
+
+    @property
+    def deck(self) -> str:
+        return f"http://{HOST}:{self.deck_port}"
+
+    def write(self, data: DataFolder) -> None:
+        write_atomically(data.runtime, json.dumps(asdict(self), indent=1), mode=0o600)
+
+    @classmethod
+    def read(cls, data: DataFolder) -> Runtime:
+        return cls(**json.loads(data.runtime.read_text(encoding="utf-8")))
+
+
+def configure(c: Any, environ: Mapping[str, str] = os.environ) -> site_file.Site:
+    """Fill JupyterHub's ``c`` for the data folder of ``SIMDECK_DATA``; return the site file's content."""
+    data = DataFolder.find(environ)
+    runtime = Runtime.read(data)
+    site = site_file.load(Path(runtime.site_file) if runtime.site_file else None)
+    apply(c, site, runtime, data, Secrets.load(data.private))
+    return site
+
+
+def apply(c: Any, site: site_file.Site, runtime: Runtime, data: DataFolder, secrets: Secrets) -> None:
+    """Set every option; pure but for ``c``."""
+    _hub(c, site, runtime, data)
+    _proxy(c, runtime, secrets)
+    _people(c, site, data)
+    _services(c, runtime, secrets)
+    _servers(c, site, runtime, data)
+
+
+def _hub(c: Any, site: site_file.Site, runtime: Runtime, data: DataFolder) -> None:
+    hub = c.JupyterHub
+    hub.bind_url = f"{runtime.address}/"
+    hub.hub_bind_url = f"http://{HOST}:{runtime.hub_port}"
+    hub.db_url = f"sqlite:///{data.hub / 'jupyterhub.sqlite'}"
+    hub.cookie_secret_file = str(data.private / "cookie-secret")
+    hub.default_url = DECK_PREFIX
+    hub.log_level = site.hub.log_level
+    # A hub that ends leaves its servers alone; `simdeck up` ends them when all is to end.
+    hub.cleanup_servers = False
+    hub.cleanup_proxy = False
+    hub.allow_named_servers = False
+    hub.template_paths = [str(HERE / "templates")]
+    hub.template_vars = {"site_name": site.site.name, "deck_url": DECK_PREFIX}
+    hub.extra_handlers = [(r"/simdeck/(.*)", "simdeck_hub.static_handler.SimdeckStaticHandler")]
+    hub.tornado_settings = {"slow_spawn_timeout": 0}
+    hub.activity_resolution = 60
+
+
+def _proxy(c: Any, runtime: Runtime, secrets: Secrets) -> None:
+    c.JupyterHub.proxy_class = "configurable-http-proxy"
+    proxy = c.ConfigurableHTTPProxy
+    proxy.should_start = False
+    proxy.api_url = f"http://{HOST}:{runtime.proxy_api_port}"
+    proxy.auth_token = secrets.proxy_token
+
+
+def _people(c: Any, site: site_file.Site, data: DataFolder) -> None:
+    c.JupyterHub.authenticator_class = "simdeck_hub.authenticator.OneTimePasswordAuthenticator"
+    c.OneTimePasswordAuthenticator.password_folder = str(data.private)
+    c.Authenticator.allowed_users = set(site.hub_users())
+    c.Authenticator.admin_users = set(site.admins())
+    c.Authenticator.allow_all = False
+    # Only the users of the site file: one who was taken out of it may not come back by an old entry of the database.
+    c.Authenticator.allow_existing_users = False
+    c.Authenticator.delete_invalid_users = False
+    c.JupyterHub.custom_scopes = scopes.DEFINITIONS
+    c.JupyterHub.load_roles = scopes.roles(site.admins())
+
+
+def _services(c: Any, runtime: Runtime, secrets: Secrets) -> None:
+    c.JupyterHub.services = [
+        {
+            "name": scopes.DECK,
+            "url": runtime.deck,
+            "api_token": secrets.deck_token,
+            "oauth_client_id": f"service-{scopes.DECK}",
+            "oauth_no_confirm": True,
+            "oauth_redirect_uri": f"{DECK_PREFIX}oauth_callback",
+            "oauth_client_allowed_scopes": scopes.DECK_ON_BEHALF,
+            "display": False,
+        },
+        {"name": scopes.OPERATOR, "api_token": secrets.operator_token, "display": False},
+    ]
+
+
+def _servers(c: Any, site: site_file.Site, runtime: Runtime, data: DataFolder) -> None:
+    c.JupyterHub.spawner_class = "simdeck_spawners.local.LocalSpawner"
+    local = c.LocalSpawner
+    local.data = str(data.root)
+    local.instance = data.instance
+    local.api = runtime.api
+    local.log_folder = str(data.logs)
+    local.ip = HOST
+    local.cmd = [str(Path(sys.executable).parent / "jupyterhub-singleuser")]
+    local.notebook_dir = site.server.folder.replace("{user}", "{username}")
+    local.default_url = "/lab"
+    local.start_timeout = site.server.start_timeout
+    local.http_timeout = site.server.start_timeout
+    local.poll_interval = 5
+    local.oauth_client_allowed_scopes = [
+        scopes.ACCESS_DECK,
+        f"{scopes.PREFIX}runs!user",
+        f"{scopes.PREFIX}apps:read!user",
+    ]
+
+
+def deck_environment(runtime: Runtime, secrets: Secrets, data: DataFolder) -> dict[str, str]:
+    """Return what the deck service is told, as JupyterHub tells a service it starts itself, and our own."""
+    return {
+        "JUPYTERHUB_SERVICE_NAME": scopes.DECK,
+        "JUPYTERHUB_CLIENT_ID": f"service-{scopes.DECK}",
+        "JUPYTERHUB_API_TOKEN": secrets.deck_token,
+        "JUPYTERHUB_API_URL": runtime.hub_api,
+        "JUPYTERHUB_BASE_URL": "/",
+        "JUPYTERHUB_SERVICE_PREFIX": DECK_PREFIX,
+        "JUPYTERHUB_SERVICE_URL": runtime.deck,
+        "JUPYTERHUB_OAUTH_CALLBACK_URL": f"{DECK_PREFIX}oauth_callback",
+        "JUPYTERHUB_OAUTH_ACCESS_SCOPES": json.dumps([scopes.ACCESS_DECK]),
+        "JUPYTERHUB_OAUTH_SCOPES": json.dumps([scopes.ACCESS_DECK]),
+        "JUPYTERHUB_OAUTH_CLIENT_ALLOWED_SCOPES": json.dumps(scopes.DECK_ON_BEHALF),
+        "SIMDECK_DATA": str(data.root),
+        "SIMDECK_AGENT_SETTINGS": str(data.agent_settings),
+        "SIMDECK_REGISTRY": str(data.built_registry),
+    }
