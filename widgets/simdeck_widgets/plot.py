@@ -1,0 +1,42 @@
+"""A plot from a plain plotly figure dict; no plotly package is needed in the kernel."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from typing import Any
+
+import traitlets
+
+from simdeck_widgets.base import View, library_url, script, style
+
+
+class PlotlyPlot(View):
+    """Draws ``figure`` (``{"data": […], "layout": {…}}``) in the page's colours, and saves it as PNG or ``csv``."""
+
+    _esm = script("plot")
+    _css = style()
+    library_url = traitlets.Unicode().tag(sync=True)
+    figure = traitlets.Dict().tag(sync=True)
+    description = traitlets.Unicode().tag(sync=True)
+    csv = traitlets.Unicode().tag(sync=True)
+    filename = traitlets.Unicode("plot").tag(sync=True)
+
+    @traitlets.default("library_url")  # type: ignore[untyped-decorator]
+    def _default_library_url(self) -> str:
+        return library_url("Plotly")
+
+
+def axis(title: str, unit: str = "", **more: Any) -> dict[str, Any]:
+    """A plotly axis labelled the way journals ask: quantity / unit."""
+    return {"title": {"text": f"{title} / {unit}" if unit else title}, **more}
+
+
+def to_csv(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
+    """Rows as CSV text with a header line."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return out.getvalue()
