@@ -1,0 +1,75 @@
+"""The pages on fake sources, asked in process."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+from bs4 import BeautifulSoup
+
+sys.path.insert(0, str(Path(__file__).parent))
+from deck_pages_fakes import WORLDS, World
+from deck_pages_site import PREFIX, Site, make_site
+
+
+@dataclass
+class Visitor:
+    """A signed-in person: ``get`` and ``post`` take paths below the deck."""
+
+    client: httpx.AsyncClient
+    site: Site
+    user: str
+
+    @property
+    def world(self) -> World:
+        return self.site.worlds[self.user]
+
+    @property
+    def headers(self) -> dict[str, str]:
+        cookies = "; ".join(f"{name}={value}" for name, value in self.site.cookies(self.user).items())
+        return {"accept": "text/html", "cookie": cookies}
+
+    async def get(self, path: str, *, fragment: bool = False) -> httpx.Response:
+        headers = self.headers | ({"hx-request": "true"} if fragment else {})
+        return await self.client.get(PREFIX + path, headers=headers)
+
+    async def soup(self, path: str, *, fragment: bool = False) -> BeautifulSoup:
+        return BeautifulSoup((await self.get(path, fragment=fragment)).text, "html.parser")
+
+    async def post(self, path: str, *, xsrf: str | None = None, **form: str) -> httpx.Response:
+        """Send a form; ``xsrf`` defaults to the token of this session, an empty text leaves it out."""
+        token = self.site.xsrf(self.user) if xsrf is None else xsrf
+        return await self.client.post(
+            PREFIX + path,
+            data=form | ({"_xsrf": token} if token else {}),
+            headers=self.headers,
+        )
+
+
+@pytest.fixture
+async def client() -> AsyncIterator[Callable[[Site], httpx.AsyncClient]]:
+    opened: list[httpx.AsyncClient] = []
+
+    def make(site: Site) -> httpx.AsyncClient:
+        transport = httpx.ASGITransport(site.app)
+        opened.append(httpx.AsyncClient(transport=transport, base_url="http://deck.test"))
+        return opened[-1]
+
+    yield make
+    for one in opened:
+        await one.aclose()
+
+
+@pytest.fixture
+def visitor(client: Callable[[Site], httpx.AsyncClient]) -> Callable[[str], Visitor]:
+    """Return a maker of visitors to one of the worlds by name."""
+
+    def make(world: str) -> Visitor:
+        site = make_site({world: WORLDS[world]()})
+        return Visitor(client(site), site, world)
+
+    return make

@@ -1,0 +1,160 @@
+"""`make test`: static checks, then every test layer that can run on this machine; one that cannot says why in a line.
+
+Standard library only. ``--install`` fetches Debian packages (as root); ``--only check|mypy|bench|LAYER`` runs one thing.
+Layers are pytest marks: ``unit`` (no mark), ``backend``, ``stack``, ``browser``, ``chaos``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+BIN = Path(sys.executable).parent
+MARKED = ("backend", "stack", "browser", "chaos")
+ROOMS = (
+    "common/simdeck_common",
+    "clusters/simdeck_clusters",
+    "spawners/simdeck_spawners",
+    "hub_config/simdeck_hub",
+    "agent/simdeck_agent",
+    "deck/simdeck_deck",
+    "appstore/simdeck_appstore",
+    "workflows/simdeck_workflows",
+    "gateway/simdeck_gateway",
+    "widgets/simdeck_widgets",
+)
+DEBIAN_PACKAGES = {"chromium": "chromium"}
+"""Program → package; each is for one layer, so its lack stops no other."""
+
+
+def say(text: str) -> None:
+    print(text, flush=True)
+
+
+def environment() -> dict[str, str]:
+    env = dict(os.environ)
+    # Tests start Simdeck's parts themselves: a running one's variables must not reach them.
+    for name in [name for name in env if name.startswith(("JUPYTERHUB_", "SIMDECK_")) and "CHAOS" not in name]:
+        del env[name]
+    env["PATH"] = os.pathsep.join([str(BIN), env.get("PATH", os.defpath)])
+    return env
+
+
+def install() -> None:
+    """Fetch the Debian packages that are missing, where that is possible; say in a line where it is not."""
+    for program, package in DEBIAN_PACKAGES.items():
+        if shutil.which(program):
+            continue
+        if os.getuid() != 0:
+            say(f"{package} is not installed and this is not root: `sudo apt-get install {package}` adds its tests.")
+        elif not shutil.which("apt-get"):
+            say(f"{package} is not installed and there is no apt-get here: install it to add its tests.")
+        else:
+            env = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
+            say(f"Installing {package} (for the browser tests) …")
+            for argv in (
+                ["apt-get", "update", "-qq"],
+                ["apt-get", "install", "-qq", "-y", "--no-install-recommends", package],
+            ):
+                done = subprocess.run(
+                    argv, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+                )
+            if done.returncode:
+                reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+                say(f"{package} could not be installed: {reason}")
+
+
+def why_not(layer: str) -> str | None:
+    """Return in a line why a layer cannot run here, or ``None``."""
+    backend = ROOT / ".simdeck" / "envs" / "backend" / "bin" / "python"
+    proxy = ROOT / "node_modules" / "configurable-http-proxy" / "package.json"
+    if layer in {"backend", "stack", "browser", "chaos"} and not backend.exists():
+        return f"{backend.relative_to(ROOT)} is missing; `make environments` makes it"
+    if layer in {"stack", "browser", "chaos"} and not proxy.exists():
+        return "the hub's proxy is missing; `make environments` makes it"
+    if layer == "browser" and not shutil.which("chromium"):
+        return "there is no Chromium on this machine"
+    return None
+
+
+def run(title: str, argv: list[str]) -> bool:
+    say(f"── {title}")
+    began = time.monotonic()
+    code = subprocess.run(argv, cwd=ROOT, env=environment(), stdin=subprocess.DEVNULL, check=False).returncode
+    say(f"── {title}: {'passed' if code == 0 else f'FAILED ({code})'} in {time.monotonic() - began:.0f} s\n")
+    return code == 0
+
+
+def mypy() -> bool:
+    rooms = [room for room in ROOMS if (ROOT / room).is_dir()]
+    return run("mypy (strict)", [str(BIN / "mypy"), *rooms, "bootstrap/environments.py", "tests/stack.py"])
+
+
+def check() -> bool:
+    """Run every static check, also after one has failed."""
+    ruff = str(BIN / "ruff")
+    return all(
+        [
+            run("ruff", [ruff, "check", "."]),
+            run("format", [ruff, "format", "--check", "."]),
+            mypy(),
+            run("rooms' imports", [str(BIN / "lint-imports")]),
+        ]
+    )
+
+
+def tests(layers: list[str], extra: list[str]) -> bool:
+    """Run the chosen layers in one pytest run."""
+    chosen = []
+    for layer in layers:
+        reason = why_not(layer)
+        if reason:
+            say(f"Layer {layer} left out: {reason}.")
+        else:
+            chosen.append(layer)
+    if not chosen:
+        return True
+    unmarked = " and ".join(f"not {mark}" for mark in MARKED)
+    left_out = [mark for mark in MARKED if mark not in chosen]
+    expression = " or ".join(f"({unmarked})" if layer == "unit" else layer for layer in chosen)
+    if left_out:
+        # A test of two layers needs both.
+        expression = f"({expression}) and " + " and ".join(f"not {mark}" for mark in left_out)
+    argv = [sys.executable, "-m", "pytest", "-q", "--durations=10", "-m", expression, *extra]
+    return run(f"tests ({', '.join(chosen)})", argv)
+
+
+def bench() -> bool:
+    scripts = sorted((ROOT / "tests" / "load").glob("bench*.py"))
+    results = [run(script.stem, [sys.executable, str(script)]) for script in scripts]
+    return all(results)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Checks and tests.")
+    parser.add_argument("--install", action="store_true", help="install missing Debian packages first (as root)")
+    parser.add_argument("--only", choices=["check", "mypy", "bench", "unit", *MARKED], help="run this alone")
+    chosen, extra = parser.parse_known_args()
+    if chosen.install:
+        install()
+    if chosen.only == "check":
+        good = check()
+    elif chosen.only == "mypy":
+        good = mypy()
+    elif chosen.only == "bench":
+        good = bench()
+    elif chosen.only:
+        good = tests([chosen.only], extra)
+    else:
+        good = all([check(), tests(["unit", *MARKED], extra)])
+    sys.exit(0 if good else 1)
+
+
+if __name__ == "__main__":
+    main()
