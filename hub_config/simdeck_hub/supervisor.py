@@ -14,6 +14,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +38,7 @@ from simdeck_hub.site_file import Site
 START_SECONDS = 60.0
 PR_SET_CHILD_SUBREAPER = 36
 HOUSEKEEPING_SECONDS = 2.0
+PORT_SECONDS = 5.0
 
 
 @dataclass
@@ -89,8 +91,8 @@ class Supervisor:
     # --- starting ---------------------------------------------------------------------------------------------
 
     async def _start(self) -> None:
-        await self._clear_strays()
-        if not is_free(self.port):
+        cleared = await self._clear_strays()
+        if not await self._free_port(wait=cleared):
             raise Problem("port-taken", port=self.port, holder=holder(self.port), other=next_free(self.port))
         self.checkout.check()
         secrets = Secrets.load_or_make(self.data.private)
@@ -125,11 +127,22 @@ class Supervisor:
         await work  # type: ignore[misc]
         self.progress.done(name)
 
-    async def _clear_strays(self) -> None:
-        """End what an earlier start left behind when it was killed."""
-        if processes.find(self.data.instance):
-            self.progress.console.print("Ending what the last start left behind …")
-            await processes.stop_all(self.data.instance)
+    async def _clear_strays(self) -> bool:
+        """End what an earlier start left behind when it was killed; return whether there was anything."""
+        if not processes.find(self.data.instance):
+            return False
+        self.progress.console.print("Ending what the last start left behind …")
+        await processes.stop_all(self.data.instance)
+        return True
+
+    async def _free_port(self, *, wait: bool) -> bool:
+        """Return whether the port is free; ``wait``: a killed proxy's socket closes a moment after its process."""
+        deadline = time.monotonic() + (PORT_SECONDS if wait else 0.0)
+        while not is_free(self.port):
+            if time.monotonic() >= deadline:
+                return False
+            await asyncio.sleep(0.05)
+        return True
 
     async def _child(self, spec: ChildSpec) -> None:
         child = Child(spec, died=self._died)
