@@ -22,10 +22,11 @@ from pydantic import ValidationError
 from simdeck_common.problems import Problem
 
 from simdeck_appstore.documents import registry_app, registry_index, to_json, v1_app, v1_index
+from simdeck_appstore.git import Mirrors
 from simdeck_appstore.models import BuildProblem, RegistryIndex, SimdeckWheel
 from simdeck_appstore.own_wheel import OwnRecord, own_checkout, own_wheel
 from simdeck_appstore.records import FileStore, ReleaseRecord, make_record, source_key
-from simdeck_appstore.sources import RegistrySource, ReleaseSpec, read_source
+from simdeck_appstore.sources import RegistrySource, ReleaseSpec, expand, read_source
 from simdeck_appstore.swap import recover_swap, swap
 from simdeck_appstore.wheels import WheelBuilder
 
@@ -96,6 +97,7 @@ class _Build:
         self.store = FileStore(stage, output if output.is_dir() else None)
         self.cache, self.own = _read_cache(output)
         self.report = BuildReport(RegistryIndex(revision=""))
+        self.mirrors = Mirrors(output.parent / f".{output.name}.git")
 
     def run(self, simdeck: Path | None, base_url: str | None) -> BuildReport:
         own = self._own_wheel(simdeck) if simdeck else None
@@ -126,7 +128,7 @@ class _Build:
     def _app(self, app: str, specs: list[ReleaseSpec]) -> list[ReleaseRecord]:
         """Return the app's releases that can be built. One that cannot is reported and left out."""
         found: list[ReleaseRecord] = []
-        for spec in specs:
+        for spec in self._expanded(app, specs):
             try:
                 record = self._release(app, spec)
                 self._check(app, record, found)
@@ -139,6 +141,18 @@ class _Build:
                 found.append(record)
         return found
 
+    def _expanded(self, app: str, specs: list[ReleaseSpec]) -> list[ReleaseSpec]:
+        """Return one entry a release; an entry that cannot be followed is reported and left out."""
+        single: list[ReleaseSpec] = []
+        for spec in specs:
+            try:
+                single += expand(spec, self.registry.folder, self.mirrors)
+            except Problem as problem:
+                self._leave_out(app, spec.url, problem)
+        self.report.warnings.extend(self.mirrors.warnings)
+        self.mirrors.warnings.clear()
+        return single
+
     def _release(self, app: str, spec: ReleaseSpec) -> ReleaseRecord:
         key = source_key(spec, self.registry.folder)
         earlier = self.cache.get(key)
@@ -146,7 +160,7 @@ class _Build:
             self.report.reused.append(f"{app} {earlier.release.version}")
             return earlier
         with tempfile.TemporaryDirectory(prefix="simdeck-build-") as scratch:
-            record = make_record(spec, self.registry.folder, key, Path(scratch), self.builder, self.store)
+            record = make_record(spec, self.registry.folder, key, Path(scratch), self.builder, self.store, self.mirrors)
         self.report.built.append(f"{app} {record.release.version}")
         return record
 

@@ -11,6 +11,7 @@ from packaging.version import Version
 from pydantic import BaseModel, ConfigDict
 from simdeck_common.problems import Problem
 
+from simdeck_appstore import git
 from simdeck_appstore.hashing import file_ref, sha256_of, tree_hash
 from simdeck_appstore.manifest import Project, load_project
 from simdeck_appstore.models import Citation, CommandEntry, Entry, FileRef, Links, NotebookEntry, Release, Resources
@@ -84,7 +85,7 @@ class FileStore:
 
 
 def source_key(spec: ReleaseSpec, folder: Path) -> str:
-    """Return a hash that changes when the release's source does (``https:`` addresses hold a SHA-256)."""
+    """Return a hash that changes when the release's source does (``https:`` holds a SHA-256, pinned git a commit)."""
     where = locate(spec, folder)
     if isinstance(where, str):
         content = where
@@ -96,7 +97,13 @@ def source_key(spec: ReleaseSpec, folder: Path) -> str:
 
 
 def make_record(
-    spec: ReleaseSpec, folder: Path, key: str, scratch: Path, builder: WheelBuilder, store: FileStore
+    spec: ReleaseSpec,
+    folder: Path,
+    key: str,
+    scratch: Path,
+    builder: WheelBuilder,
+    store: FileStore,
+    mirrors: git.Mirrors | None = None,
 ) -> ReleaseRecord:
     """Build one release. ``scratch`` is an empty folder of its own.
 
@@ -105,7 +112,7 @@ def make_record(
     Problem
         ``manifest-invalid``, ``source-invalid`` or ``source-unsupported``.
     """
-    source = fetch(spec, folder, scratch)
+    source = fetch(spec, folder, scratch, mirrors=mirrors)
     if source.is_dir():
         project = load_project(source)
         output = scratch / "wheel"
@@ -135,7 +142,7 @@ def make_record(
         codes=manifest.codes,
         checks=manifest.checks,
         needs=manifest.needs,
-        source=spec.url if spec.url.startswith("https:") else None,
+        source=spec.url if spec.url.startswith(("https:", "git+https:")) else None,
     )
     return ReleaseRecord(
         key=key,

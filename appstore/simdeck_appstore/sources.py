@@ -1,8 +1,8 @@
 """A registry's source: ``apps.yaml`` and ``categories.yaml`` in AiiDAlab's syntax, and fetching what they name.
 
 ``apps.yaml`` is ``{id: {releases: [url | {url, version, environment, metadata}]}}``. Understood addresses: ``file:`` (a
-project folder, wheel or archive; relative to the registry's folder) and ``https:`` (a wheel or archive, with its
-``#sha256=…``).
+project folder, wheel or archive; relative to the registry's folder), ``https:`` (a wheel or archive, with its
+``#sha256=…``) and ``git+https:``, ``git+file:`` (see :mod:`simdeck_appstore.git`; one address may mean many releases).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 from simdeck_common.problems import Problem
 
+from simdeck_appstore import git
 from simdeck_appstore.hashing import sha256_of
 from simdeck_appstore.models import Category
 
@@ -107,17 +108,38 @@ def _first(error: ValidationError) -> str:
     return f"{where}: {first['msg']}"
 
 
-def locate(spec: ReleaseSpec, folder: Path) -> Path | str:
-    """Return the local path of a ``file:`` release, or the address of an ``https:`` one.
+def expand(spec: ReleaseSpec, folder: Path, mirrors: git.Mirrors) -> list[ReleaseSpec]:
+    """Return the releases an entry of ``apps.yaml`` means: of git each pinned to its commit, else the entry itself.
 
     Raises
     ------
     Problem
-        ``source-unsupported`` for ``git+…``, ``$ref`` and other schemes; ``source-invalid`` for what is not there.
+        ``source-invalid`` or ``source-unsupported``; also for a version given to an entry that means several releases.
     """
+    if not git.is_git(spec.url):
+        return [spec]
+    address = git.parse(spec.url, folder)
+    found = mirrors.releases(address)
+    if spec.version is not None and len(found) > 1:
+        reason = f"it means {len(found)} releases, so no single version can be given for it"
+        raise Problem("source-invalid", url=spec.url, reason=reason)
+    return [
+        spec.model_copy(update={"url": address.pinned(one.commit), "version": spec.version or one.version})
+        for one in found
+    ]
+
+
+def locate(spec: ReleaseSpec, folder: Path) -> Path | str:
+    """Return the local path of a ``file:`` release, or the address of an ``https:`` or pinned ``git+…:`` one.
+
+    Raises
+    ------
+    Problem
+        ``source-unsupported`` for ``$ref`` and other schemes; ``source-invalid`` for what is not there.
+    """
+    if git.is_git(spec.url):
+        return git.parse(spec.url, folder).text
     parts = urlsplit(spec.url)
-    if parts.scheme.startswith("git"):
-        raise Problem("source-unsupported", url=spec.url, reason="git sources are not read yet")
     if parts.scheme == "https":
         if not re.fullmatch(r"sha256=[0-9a-f]{64}", parts.fragment):
             raise Problem(
@@ -136,8 +158,18 @@ def locate(spec: ReleaseSpec, folder: Path) -> Path | str:
     return path
 
 
-def fetch(spec: ReleaseSpec, folder: Path, scratch: Path, client: httpx.Client | None = None) -> Path:
+def fetch(
+    spec: ReleaseSpec,
+    folder: Path,
+    scratch: Path,
+    client: httpx.Client | None = None,
+    mirrors: git.Mirrors | None = None,
+) -> Path:
     """Return the project folder or the wheel of a release, downloading and unpacking into ``scratch``."""
+    if git.is_git(spec.url):
+        archive = scratch / "tree.tar"
+        (mirrors or git.Mirrors(scratch / "git")).export(git.parse(spec.url, folder), archive)
+        return _unpack(spec.url, archive, scratch / "unpacked")
     where = locate(spec, folder)
     path = _download(where, scratch, client) if isinstance(where, str) else where
     if path.is_dir() or path.suffix == ".whl":

@@ -220,7 +220,7 @@ CATALOGUE: dict[str, Entry] = {
         422,
         "This kind of source is not supported yet",
         "{url} cannot be read: {reason}.",
-        "Use a file: folder, or a wheel or archive at a file: or https: address, for now.",
+        "Use a file: folder, a wheel or archive at a file: or https: address, or git+https: and git+file:.",
     ),
     "source-invalid": Entry(
         422,

@@ -225,7 +225,7 @@ def test_one_broken_app_does_not_stop_the_others(tmp_path: Path, stand_in: Path)
     releases = {name: [f"file:../{name}"] for name in ("untitled", "hook", "good", "stray", "later")}
     releases |= {
         "gone": ["file:../gone"],
-        "git": ["git+https://code.example/app@main:"],
+        "git": ["git+ssh://code.example/app@main:"],
         "ftp": ["ftp://x.example/a.whl"],
     }
     releases |= {"bare": ["https://x.example/a.whl"], "bad id": ["file:../good"]}
@@ -242,7 +242,7 @@ def test_one_broken_app_does_not_stop_the_others(tmp_path: Path, stand_in: Path)
         "bare": "source-invalid",
         "bad id": "registry-invalid",
     }
-    assert "git sources are not read yet" in left_out["git"]["detail"]
+    assert "git is read over https and from files, not git+ssh" in left_out["git"]["detail"]
     assert "needs #sha256=" in left_out["bare"]["detail"]
     assert report.index.problems == report.problems
 
