@@ -57,6 +57,19 @@ async def test_the_history_of_a_stream_is_its_past_without_waiting_for_news(ends
     assert await agent.history("/runs/1/events") == list(events)
 
 
+async def test_a_stream_that_never_pauses_has_a_history_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(binding, "HISTORY_SECONDS", 0.1)
+
+    class Chatter(httpx.AsyncByteStream):
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            while True:
+                yield b'event: progress\ndata: {"step": 1}\n\n'
+                await asyncio.sleep(0.005)
+
+    agent = AgentOf(OneAgent(lambda _: httpx.Response(200, stream=Chatter())), "ada")
+    assert ("progress", {"step": 1}) in await agent.history("/runs/1/events")
+
+
 async def test_a_problem_of_the_agent_is_raised_as_it_came() -> None:
     body = Problem("run-not-found", run="1").to_json()
     agent = AgentOf(OneAgent(lambda _: httpx.Response(404, json=body)), "ada")

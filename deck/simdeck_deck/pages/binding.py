@@ -19,6 +19,8 @@ from simdeck_deck.pages.sources import Sources
 
 # An event stream sends the past at once and then waits for news: silence of this length means that the past is over.
 SILENCE = 0.25
+# Where news never pauses for so long, the past is what came within this.
+HISTORY_SECONDS = 1.5
 # A page without its runs is better than one that does not come; a cold agent is up well within this.
 PATIENCE = 10.0
 HISTORY_LIMIT = 20_000
@@ -65,9 +67,11 @@ class AgentOf:
                     raise problem_of(response)
                 lines = response.aiter_lines()
                 kind = ""
-                while len(events) < HISTORY_LIMIT:
+                loop = asyncio.get_running_loop()
+                end = loop.time() + HISTORY_SECONDS
+                while len(events) < HISTORY_LIMIT and (left := end - loop.time()) > 0:
                     try:
-                        line = await asyncio.wait_for(anext(lines), SILENCE)
+                        line = await asyncio.wait_for(anext(lines), min(SILENCE, left))
                     except (TimeoutError, StopAsyncIteration):
                         break
                     field, _, value = line.partition(": ")
