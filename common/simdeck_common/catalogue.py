@@ -228,6 +228,30 @@ CATALOGUE: dict[str, Entry] = {
         "{url} cannot be used: {reason}.",
         "Correct the release in apps.yaml or the project it names.",
     ),
+    "registry-untrusted": Entry(
+        502,
+        "The registry cannot be trusted",
+        "What {location} serves is refused: {reason}.",
+        "Nothing was installed. Tell your administrator: the site pins this registry's key in its site file.",
+    ),
+    "registry-expired": Entry(
+        502,
+        "The registry's signatures have run out",
+        "What {location} serves was signed too long ago, so newer releases may be held back.",
+        "Its maintainer must build it again; until then installed apps go on working.",
+    ),
+    "keys-exist": Entry(
+        409,
+        "There are keys already",
+        "{folder} holds the keys of a registry already.",
+        "Nothing was changed. Name an empty folder, or renew root.json with `renew`.",
+    ),
+    "keys-unusable": Entry(
+        500,
+        "A signing key cannot be used",
+        "The key {path} cannot be used: {reason}.",
+        "Name the folder that `python -m simdeck_appstore.signing init` made.",
+    ),
     "registry-invalid": Entry(
         422, "The registry's source is not valid", "{file}: {reason}.", "Correct the file as docs/apps.md says."
     ),
@@ -321,5 +345,58 @@ CATALOGUE: dict[str, Entry] = {
         "The app's version is no longer there",
         "Version {version} of {app} is not installed any more.",
         "Submit the run again to use the version that is installed now.",
+    ),
+    # --- clusters -----------------------------------------------------------------------------------------------
+    "resources-unknown-field": Entry(
+        422, "No such option", "There is no option called {name}.", "Known options: {known}."
+    ),
+    "resources-invalid": Entry(422, "An option is not valid", "This cannot be read: {reason}.", "Change the value."),
+    "resources-choice": Entry(
+        422, "Not a possible choice", "This value of {name} cannot be chosen here.", "You may choose: {allowed}."
+    ),
+    "resources-range": Entry(
+        422,
+        "Too much or too little",
+        "{value} is outside what you may ask for here.",
+        "Ask for at least {least} and at most {most}.",
+    ),
+    "resources-no-node": Entry(
+        422,
+        "No node is large enough",
+        "No single node of the partition {partition} has all of this together.",
+        "Ask for less; the largest node has {size}.",
+    ),
+    "resources-not-allowed": Entry(
+        403,
+        "Not open to you",
+        "None of your groups may start servers on {cluster}.",
+        "Ask the administrator to be added to a group that may.",
+    ),
+    "resources-no-cluster": Entry(
+        422, "No cluster", "This site has no cluster to choose.", "Start the server without options."
+    ),
+    "cluster-unavailable": Entry(
+        503,
+        "The scheduler does not answer",
+        "The cluster {cluster} could not be asked: {reason}.",
+        "Nothing of yours is lost; it is asked again by itself.",
+    ),
+    "cluster-submit-unknown": Entry(
+        503,
+        "It is not known whether the job was taken",
+        "The cluster {cluster} did not answer in time to a submission: {reason}.",
+        "The job is looked for by its name before anything else is submitted.",
+    ),
+    "cluster-refused": Entry(
+        422, "The scheduler refused", "The cluster {cluster} said: {reason}.", "Change the request; {hint}."
+    ),
+    "cluster-job-not-found": Entry(
+        404, "No such job", "The cluster {cluster} has no job {job}.", "It may have ended long ago."
+    ),
+    "cluster-launcher-failed": Entry(
+        502,
+        "Acting as the user did not work",
+        "The launcher could not do {verb} for {user}: {reason}.",
+        "Run `simdeck doctor`; it checks the sudo rule and the launcher.",
     ),
 }
