@@ -26,6 +26,7 @@ from simdeck_appstore.git import Mirrors
 from simdeck_appstore.models import BuildProblem, RegistryIndex, SimdeckWheel
 from simdeck_appstore.own_wheel import OwnRecord, own_checkout, own_wheel
 from simdeck_appstore.records import FileStore, ReleaseRecord, make_record, source_key
+from simdeck_appstore.signing import sign_registry
 from simdeck_appstore.sources import RegistrySource, ReleaseSpec, expand, read_source
 from simdeck_appstore.swap import recover_swap, swap
 from simdeck_appstore.wheels import WheelBuilder
@@ -52,6 +53,7 @@ def build_registry(
     python: Path | None = None,
     simdeck: Path | None = None,
     base_url: str | None = None,
+    keys: Path | None = None,
 ) -> BuildReport:
     """Build the registry whose YAML lies in ``source`` into the folder ``output``.
 
@@ -63,11 +65,13 @@ def build_registry(
         The simdeck checkout or wheel; default: the checkout this module lies in, where there is one.
     base_url
         The address under which ``output`` will be served, for absolute addresses in ``api/v1``.
+    keys
+        The folder of the keys that sign it (:mod:`simdeck_appstore.signing`); without it the registry is not signed.
 
     Raises
     ------
     Problem
-        ``registry-invalid`` when a YAML file cannot be read at all.
+        ``registry-invalid`` when a YAML file cannot be read at all; ``keys-unusable``.
     """
     output = output.absolute()
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -78,7 +82,7 @@ def build_registry(
         stage.chmod(0o755)
         try:
             with WheelBuilder(python or Path(sys.executable)) as builder:
-                report = _Build(registry, stage, output, builder).run(simdeck or own_checkout(), base_url)
+                report = _Build(registry, stage, output, builder).run(simdeck or own_checkout(), base_url, keys)
             if report.changed:
                 swap(stage, output)
         finally:
@@ -99,7 +103,7 @@ class _Build:
         self.report = BuildReport(RegistryIndex(revision=""))
         self.mirrors = Mirrors(output.parent / f".{output.name}.git")
 
-    def run(self, simdeck: Path | None, base_url: str | None) -> BuildReport:
+    def run(self, simdeck: Path | None, base_url: str | None, keys: Path | None = None) -> BuildReport:
         own = self._own_wheel(simdeck) if simdeck else None
         self.own = self.own if simdeck else None
         records: dict[str, list[ReleaseRecord]] = {}
@@ -122,6 +126,8 @@ class _Build:
             "records": [record.model_dump(mode="json") for found in records.values() for record in found],
         }
         self._write(CACHE, json.dumps(kept))
+        if keys is not None:
+            sign_registry(self.stage, keys, self.output if self.output.is_dir() else None)
         self.report.changed = not _same(self.stage, self.output)
         return self.report
 
@@ -226,6 +232,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--python", type=Path, help="a Python with hatchling (default: this one)")
     parser.add_argument("--simdeck", type=Path, help="simdeck checkout or wheel (default: the checkout this runs from)")
     parser.add_argument("--base-url", help="address under which the output will be served")
+    parser.add_argument("--keys", type=Path, help="folder of the keys that sign it (default: it is not signed)")
     parser.add_argument("--strict", action="store_true", help="exit with 1 when an app was left out")
     arguments = parser.parse_args(argv)
     try:
@@ -235,6 +242,7 @@ def main(argv: list[str] | None = None) -> int:
             python=arguments.python,
             simdeck=arguments.simdeck,
             base_url=arguments.base_url,
+            keys=arguments.keys,
         )
     except Problem as problem:
         print(f"{problem.title}: {problem.detail} {problem.remedy}", file=sys.stderr)

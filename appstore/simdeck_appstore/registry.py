@@ -42,15 +42,34 @@ class Origin(Protocol):
 
 
 class Registry:
-    """A built registry at ``location``: a folder, or an ``http(s)://`` address of its root."""
+    """A built registry at ``location``: a folder, or an ``http(s)://`` address of its root.
 
-    def __init__(self, location: str | Path, *, client: httpx.Client | None = None, fresh: float = 30.0) -> None:
+    With ``root``, the pinned ``root.json`` of a signed registry, only what its signatures cover is read; ``trust`` is
+    the folder that keeps what was trusted last.
+    """
+
+    def __init__(
+        self,
+        location: str | Path,
+        *,
+        client: httpx.Client | None = None,
+        fresh: float = 30.0,
+        root: Path | None = None,
+        trust: Path | None = None,
+    ) -> None:
         text = str(location)
         self.origin: Origin
         if text.startswith(("http://", "https://")):
             self.origin = _Web(text, client or httpx.Client(follow_redirects=True, timeout=15), fresh)
         else:
             self.origin = _Folder(Path(text.removeprefix("file://")))
+        if root is not None:
+            if trust is None:
+                raise ValueError("a pinned root needs a folder for what was trusted last")
+            # Imported here: python-tuf takes a tenth of a second that unsigned registries need not pay.
+            from simdeck_appstore.trust import SignedOrigin
+
+            self.origin = SignedOrigin(self.origin, root, trust)
         self._lock = threading.Lock()
         self._state: _State | None = None
 
