@@ -2,8 +2,8 @@
 
 ``init`` makes four Ed25519 keys and the first ``root.json``, which sites pin. A build with these keys signs the
 registry's documents: ``metadata/`` beside ``api/`` then says which index and which apps' documents are genuine, in
-which version and until when. The documents name every file by its SHA-256, so the signatures cover wheels and locks too. The
-root key is needed only to renew ``root.json``; keep it elsewhere.
+which version and until when. The documents name every file by its SHA-256, so the signatures cover wheels and locks
+too. The root key is needed only to renew ``root.json``; keep it elsewhere.
 
     python -m simdeck_appstore.signing init DIR
     python -m simdeck_appstore.signing renew DIR      # root.json again, after a year or with changed keys
