@@ -287,6 +287,61 @@ CATALOGUE: dict[str, Entry] = {
         500, "Simdeck did not start", "{what} did not come up: {reason}.", "Read the last lines of {log}."
     ),
     "site-file": Entry(422, "The site file is not valid", "{what}.", "{hint}."),
+    "auth-secret-file": Entry(500, "A secret's file cannot be used", "{what}.", "{hint}."),
+    "auth-provider": Entry(502, "The sign-in provider cannot be used", "{what}.", "{hint}."),
+    # What a person reads on the sign-in page.
+    "sign-in-interrupted": Entry(
+        400, "The sign-in was not finished", "The sign-in was not finished: {reason}.", "Sign in again from this page."
+    ),
+    "sign-in-unavailable": Entry(
+        502,
+        "The sign-in provider does not answer",
+        "The sign-in provider did not answer as it should.",
+        "Try again in a few minutes; if it stays so, tell {contact}.",
+    ),
+    "claim-missing": Entry(
+        403,
+        "The sign-in provider does not say who you are",
+        "The sign-in provider sends no {claim} for you, and accounts here are found by it.",
+        "Tell {contact} that the claim {claim} is missing.",
+    ),
+    "email-unverified": Entry(
+        403,
+        "The e-mail address is not verified",
+        "The sign-in provider has not verified the e-mail address {email}, and accounts here are found by it.",
+        "Verify the address at the provider and sign in again, or ask {contact}.",
+    ),
+    "account-missing": Entry(
+        403,
+        "No account here",
+        "There is no account for {identity} on this cluster.",
+        "Ask {contact} for one and give them this name.",
+    ),
+    "account-system": Entry(
+        403,
+        "Nobody signs in as this account",
+        "The account {account} belongs to the system, and nobody works as it here.",
+        "Sign in as a person, or ask {contact}.",
+    ),
+    "account-denied": Entry(
+        403,
+        "This account may not sign in",
+        "The account {account} may not sign in here.",
+        "Ask {contact} whether that is meant.",
+    ),
+    "account-outside": Entry(
+        403,
+        "This account is not a user of this service",
+        "The account {account} is not in the Unix group {group}, whose members may use this service.",
+        "Ask {contact} to add it.",
+    ),
+    "group-not-allowed": Entry(
+        403,
+        "Your groups may not sign in",
+        "The account {account} is not a member of {groups}, and only members may sign in here.",
+        "Ask {contact} about the membership, then sign in again.",
+    ),
+    "trial": Entry(500, "The trial site cannot be made", "{what}.", "{hint}."),
     "not-running": Entry(
         503,
         "Simdeck is not running",
