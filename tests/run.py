@@ -93,7 +93,7 @@ def run(title: str, argv: list[str]) -> bool:
 
 def mypy() -> bool:
     rooms = [room for room in ROOMS if (ROOT / room).is_dir()]
-    return run("mypy (strict)", [str(BIN / "mypy"), *rooms, "bootstrap/environments.py", "tests/stack.py"])
+    return run("mypy (strict)", [str(BIN / "mypy"), *rooms, "bootstrap/environments.py", "bootstrap/prefix.py", "tests/stack.py"])
 
 
 def check() -> bool:

@@ -88,6 +88,15 @@ CATALOGUE: dict[str, Entry] = {
         "The hub could not start your Jupyter server: {reason}.",
         "Try again, or read the hub's log.",
     ),
+    "server-not-found": Entry(
+        404, "No such server", "You have no server {server}.", "List your servers to see their names."
+    ),
+    "server-name": Entry(
+        422,
+        "The name does not fit",
+        "A server cannot be called {server}.",
+        "Use at most 30 lowercase letters, digits and hyphens, none of the latter at the ends.",
+    ),
     "server-stop-failed": Entry(
         502,
         "The server did not stop",
