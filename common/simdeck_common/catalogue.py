@@ -314,6 +314,12 @@ CATALOGUE: dict[str, Entry] = {
         "The sign-in provider sends no {claim} for you, and accounts here are found by it.",
         "Tell {contact} that the claim {claim} is missing.",
     ),
+    "organisation-not-allowed": Entry(
+        403,
+        "Your home organisation may not sign in",
+        "People of the organisation you chose at the sign-in provider may not sign in here.",
+        "Sign in with another organisation, or ask {contact}.",
+    ),
     "email-unverified": Entry(
         403,
         "The e-mail address is not verified",

@@ -67,7 +67,8 @@ def configure_auth(
     unix_group
         The Unix group an account must be in, as the sudo rule has it; ``None``: any.
     groups
-        The site file's own groups: name → hub users. They are added to what provider and Unix say.
+        The site file's own groups: name → hub users. They are added to what provider and Unix say. With one-time
+        passwords ``None`` leaves the hub's groups alone.
 
     Raises
     ------
@@ -88,7 +89,7 @@ def configure_auth(
         "sign_in": {"kind": auth.kind, "contact": auth.contact, "warnings": auth.warnings()},
     }
     if auth.kind == "one-time":
-        _one_time(c, site, data, groups or {})
+        _one_time(c, site, data, groups)
         return
     rules = rules_of(auth, groups=groups or {}, unix_accounts=unix_accounts, unix_group=unix_group)
     c.AccountsAuthenticator.rules = rules
@@ -97,13 +98,14 @@ def configure_auth(
     # Nothing of a provider's tokens is kept, so there is nothing to refresh; accounts are looked at again, though.
     c.Authenticator.enable_auth_state = False
     c.Authenticator.auth_refresh_age = 300
+    c.Authenticator.auth_refresh_strict = True
     c.Authenticator.blocked_users = set(auth.accounts.deny)
     # The account rules decide who may sign in.
     c.Authenticator.allow_all = True
     if auth.kind == "pam":
         _pam(c, auth)
     elif auth.kind == "shared-password":
-        _shared_password(c, site, data, rules)
+        _shared_password(c, site, data, rules, unix_accounts)
     elif auth.oidc is not None:
         _oidc(c, auth.oidc, data, public_url.rstrip("/"))
 
@@ -118,10 +120,6 @@ def rules_of(
 ) -> AccountRules:
     """Return the account rules the site file states."""
     accounts, oidc = auth.accounts, auth.oidc
-    listed: dict[str, list[str]] = {}
-    for group, members in groups.items():
-        for member in members:
-            listed.setdefault(member, []).append(group)
     return AccountRules(
         identity_claim=oidc.identity_claim() if oidc else "login",
         account_claim=accounts.claim,
@@ -131,7 +129,7 @@ def rules_of(
         allow=frozenset(accounts.allow) if accounts.allow is not None else None,
         deny=frozenset(accounts.deny),
         allow_groups=frozenset(accounts.allow_groups),
-        listed_groups={member: tuple(names) for member, names in listed.items()},
+        listed_groups=by_member(groups),
         group_names=accounts.group_names,
         unix_groups=accounts.unix_groups,
         needed_unix_group=unix_group if unix_accounts else None,
@@ -143,13 +141,26 @@ def rules_of(
     )
 
 
-def _one_time(c: Any, site: SignInSite, data: DataFolder, groups: Mapping[str, Sequence[str]]) -> None:
+def by_member(groups: Mapping[str, Sequence[str]]) -> dict[str, tuple[str, ...]]:
+    """Turn group → members into member → groups."""
+    found: dict[str, list[str]] = {}
+    for group, members in groups.items():
+        for member in members:
+            found.setdefault(member, []).append(group)
+    return {member: tuple(names) for member, names in found.items()}
+
+
+def _one_time(c: Any, site: SignInSite, data: DataFolder, groups: Mapping[str, Sequence[str]] | None) -> None:
     c.JupyterHub.authenticator_class = "simdeck_hub.authenticator.OneTimePasswordAuthenticator"
     c.OneTimePasswordAuthenticator.password_folder = str(data.private)
     c.Authenticator.allowed_users = set(site.hub_users())
     c.Authenticator.allow_all = False
-    if groups:
-        c.JupyterHub.load_groups = {name: {"users": list(members)} for name, members in groups.items()}
+    if groups is not None:
+        # Managed, because JupyterHub's own `load_groups` never takes anybody out of a group.
+        c.Authenticator.manage_groups = True
+        c.OneTimePasswordAuthenticator.listed_groups = {
+            member: list(names) for member, names in by_member(groups).items()
+        }
 
 
 def _pam(c: Any, auth: AuthSection) -> None:
@@ -158,7 +169,7 @@ def _pam(c: Any, auth: AuthSection) -> None:
     c.PamAuthenticator.open_sessions = False
 
 
-def _shared_password(c: Any, site: SignInSite, data: DataFolder, rules: AccountRules) -> None:
+def _shared_password(c: Any, site: SignInSite, data: DataFolder, rules: AccountRules, unix_accounts: bool) -> None:
     assert site.auth.password_file is not None
     password = read_secret(site.auth.password_file, data, "auth.password_file")
     if len(password) < 8:
@@ -170,10 +181,10 @@ def _shared_password(c: Any, site: SignInSite, data: DataFolder, rules: AccountR
         )
     c.JupyterHub.authenticator_class = "simdeck_hub.auth_local.SharedPasswordAuthenticator"
     c.SharedPasswordAuthenticator.user_password = password
-    if not (rules.allow or site.users.names):
-        return
-    c.Authenticator.allow_all = False
-    c.Authenticator.allowed_users = set(site.users.names) | set(rules.allow or ())
+    # Anybody who knows the password can be anybody of these; administrators are never among them (JupyterHub's rule).
+    if rules.allow is None and (site.users.names or not unix_accounts):
+        c.Authenticator.allow_all = False
+        c.Authenticator.allowed_users = set(site.hub_users())
 
 
 def _oidc(c: Any, oidc: OidcSection, data: DataFolder, public_url: str) -> None:
@@ -186,7 +197,7 @@ def _oidc(c: Any, oidc: OidcSection, data: DataFolder, public_url: str) -> None:
     c.OAuthenticator.scope = oidc.asked_scopes()
     c.OAuthenticator.enable_pkce = oidc.pkce
     c.OAuthenticator.refresh_pre_spawn = False
-    c.AccountsAuthenticator.again_prompt = preset.again
+    c.ProviderAuthenticator.again_prompt = preset.again
     if oidc.ca_file is not None:
         c.OAuthenticator.http_request_kwargs = {"ca_certs": str(oidc.ca_file)}
     if preset.discovers:

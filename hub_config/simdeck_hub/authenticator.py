@@ -7,46 +7,46 @@ from pathlib import Path
 from typing import Any
 
 from jupyterhub.auth import Authenticator
-from traitlets import Unicode
+from traitlets import Dict, List, Unicode
 
+from simdeck_hub.auth_delays import LONGEST_DELAY_SECONDS, FailureDelays, failure_delay
 from simdeck_hub.passwords import PasswordStore
 
-FIRST_DELAY_SECONDS = 0.5
-LONGEST_DELAY_SECONDS = 8.0
-UNDELAYED_TRIES = 2
+__all__ = ["LONGEST_DELAY_SECONDS", "OneTimePasswordAuthenticator", "failure_delay"]
 
 
 class OneTimePasswordAuthenticator(Authenticator):  # type: ignore[misc]
     """Each user has one random password per start, good for one sign-in; `simdeck password` makes the next."""
 
     password_folder = Unicode(help="Folder (mode 700) of the password hashes; `simdeck up` sets it.").tag(config=True)
+    listed_groups = Dict(List(Unicode()), help="Groups of each user; used where the hub's groups are managed.").tag(
+        config=True
+    )
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self._failures: dict[str, int] = {}
+        self._delays = FailureDelays()
         self._one_at_a_time = asyncio.Semaphore(2)
 
-    async def authenticate(self, handler: Any, data: dict[str, str]) -> str | None:
-        """Return the user's name when the password is theirs and unused; each further wrong try waits longer."""
+    async def authenticate(self, handler: Any, data: dict[str, str]) -> dict[str, Any] | None:
+        """Return the user when the password is theirs and unused; each further wrong try waits longer."""
         name = data.get("username", "")
         # All names that are nobody's share one count: a list of guesses is slowed down too.
         name_for_delay = name if name in self.allowed_users else ""
-        delay = failure_delay(self._failures.get(name_for_delay, 0))
-        if delay:
-            await asyncio.sleep(delay)
+        await self._delays.wait(name_for_delay)
         store = PasswordStore(Path(self.password_folder))
         async with self._one_at_a_time:
             right = await asyncio.to_thread(store.use, name, data.get("password", ""))
-        if right and name in self.allowed_users:
-            self._failures.pop(name_for_delay, None)
-            return name
-        self._failures[name_for_delay] = self._failures.get(name_for_delay, 0) + 1
-        return None
+        right = right and name in self.allowed_users
+        self._delays.count(name_for_delay, right)
+        return self._model(name) if right else None
 
+    async def refresh_user(self, user: Any, handler: Any = None, **_: Any) -> bool | dict[str, Any]:
+        """Bring the user's groups up to what the site file says now."""
+        return self._model(user.name) if self.manage_groups else True
 
-def failure_delay(failures: int) -> float:
-    """Return the seconds a try waits after ``failures`` wrong ones: none at first, then doubling up to a bound."""
-    if failures < UNDELAYED_TRIES:
-        return 0.0
-    doublings = min(failures - UNDELAYED_TRIES, 10)
-    return min(FIRST_DELAY_SECONDS * 2.0**doublings, LONGEST_DELAY_SECONDS)
+    def _model(self, name: str) -> dict[str, Any]:
+        model: dict[str, Any] = {"name": name}
+        if self.manage_groups:
+            model["groups"] = sorted(self.listed_groups.get(name, []))
+        return model
