@@ -322,11 +322,11 @@ def make_node(note: Callable[[str], None]) -> None:
     os.replace(name, TOOLS / "node.json")
 
 
-def modules_stamp() -> str:
-    return digest(ROOT / "package.json", ROOT / "package-lock.json")
+def modules_stamp(dev: bool) -> str:
+    return digest(ROOT / "package.json", ROOT / "package-lock.json", "dev" if dev else "")
 
 
-def make_modules(note: Callable[[str], None]) -> None:
+def make_modules(note: Callable[[str], None], dev: bool) -> None:
     """Install the npm packages the lock names; npm empties the folder first, so a half-made one is no harm."""
     chosen = noted_node()
     ours = chosen["npm"].endswith(".js")
@@ -336,8 +336,9 @@ def make_modules(note: Callable[[str], None]) -> None:
     if env.get("SSL_CERT_FILE"):
         env.setdefault("NODE_EXTRA_CA_CERTS", env["SSL_CERT_FILE"])
     argv = [chosen["node"], chosen["npm"]] if ours else [chosen["npm"]]
-    run([*argv, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-progress"], note, env)
-    write_stamp(MODULES, modules_stamp())
+    chosen_packages = [] if dev else ["--omit=dev"]
+    run([*argv, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--no-progress", *chosen_packages], note, env)
+    write_stamp(MODULES, modules_stamp(dev))
 
 
 def vendor_pairs() -> list[tuple[Path, Path]]:
@@ -381,7 +382,7 @@ def make_all(dev: bool) -> None:
             lambda note: make_environment(BACKEND, [LOCKS / "backend.txt"], note),
         ),
         ("Node.js", lambda: bool(noted_node()), make_node),
-        ("npm packages", lambda: read_stamp(MODULES) == modules_stamp(), make_modules),
+        ("npm packages", lambda: read_stamp(MODULES) == modules_stamp(dev), lambda note: make_modules(note, dev)),
         ("Scripts for the pages", vendor_current, make_vendor),
     ]
     display = Display()
