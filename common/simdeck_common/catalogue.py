@@ -165,6 +165,12 @@ CATALOGUE: dict[str, Entry] = {
         "{app} {version} needs Simdeck {needed} or newer; the registry offers {found}.",
         "Choose an older version of the app, or ask the administrator to update Simdeck.",
     ),
+    "page-fails": Entry(
+        422,
+        "The page does not run",
+        "The page does not run: {reason}.",
+        "Open it with `simdeck app dev`, or run the notebook in the app's environment, and mend the cell.",
+    ),
     "file-changed": Entry(
         502,
         "A file is not what the registry promised",
@@ -236,6 +242,30 @@ CATALOGUE: dict[str, Entry] = {
         "The source of a release cannot be used",
         "{url} cannot be used: {reason}.",
         "Correct the release in apps.yaml or the project it names.",
+    ),
+    "app-name": Entry(
+        422,
+        "Not a name for an app",
+        "{name!r} cannot be an app's name.",
+        "Use lower-case letters, digits and single dashes, beginning with a letter; at most 40 characters.",
+    ),
+    "app-kind": Entry(
+        422,
+        "There is no such template",
+        "There is no template called {kind}.",
+        "Choose one of: {known}.",
+    ),
+    "folder-taken": Entry(
+        409,
+        "The folder is not empty",
+        "{folder} exists and is not an empty folder.",
+        "Nothing was written. Name a folder that does not exist yet.",
+    ),
+    "lock-failed": Entry(
+        422,
+        "The packages could not be locked",
+        "The lock was not made: {reason}.",
+        "Loosen the requirement named, or make the network reachable; an earlier lock is unchanged.",
     ),
     "registry-untrusted": Entry(
         502,
@@ -403,6 +433,42 @@ CATALOGUE: dict[str, Entry] = {
         "The calculation did not succeed",
         "The workflow ended without a result: {message}",
         "Read the run's log, change the inputs and submit again.",
+    ),
+    "job-refused": Entry(
+        500,
+        "The cluster refused the job",
+        "The cluster {cluster} does not take the calculation's job: {sentence}",
+        "Choose another cluster or ask for less; if it says account or partition, ask the administrator.",
+    ),
+    "job-out-of-memory": Entry(
+        500,
+        "The calculation needed more memory",
+        "The cluster stopped the calculation because it used more memory than its limit ({memory}).",
+        "Make the system smaller, or run it with more memory.",
+    ),
+    "job-time-limit": Entry(
+        500,
+        "The calculation ran out of time",
+        "The cluster stopped the calculation at its time limit ({walltime}).",
+        "Retry the run, make the system smaller, or run it with a longer time limit.",
+    ),
+    "job-node-failed": Entry(
+        500,
+        "A node of the cluster failed",
+        "The calculation ended because {node} of {cluster} stopped working; it is not the calculation's fault.",
+        "Retry the run; the cluster uses another node.",
+    ),
+    "job-preempted": Entry(
+        500,
+        "The calculation had to make room",
+        "The cluster {cluster} stopped the calculation in favour of a job with precedence.",
+        "Retry the run, or choose a cluster or partition without pre-emption.",
+    ),
+    "job-cancelled": Entry(
+        500,
+        "The job was cancelled on the cluster",
+        "Somebody, or the cluster {cluster} itself, cancelled the calculation's job from outside of Simdeck.",
+        "Retry the run; if that happens again, ask the cluster's administrator why.",
     ),
     "workflow-crashed": Entry(
         500,

@@ -20,10 +20,12 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from simdeck_deck import login, openapi, pages, proxy, server_routes, store_routes
+from simdeck_deck import login, openapi, pages, proxy, server_routes, servers_routes, store_routes
 from simdeck_deck.agents import Agents
 from simdeck_deck.auth import Auth, LoginNeededError, scoped
+from simdeck_deck.choices import Choices
 from simdeck_deck.hub_api import HubAPI
+from simdeck_deck.hub_servers import HubServers
 from simdeck_deck.keys import Keys
 from simdeck_deck.limits import RequestLimit
 from simdeck_deck.problem_pages import problem_page, wants_page
@@ -48,6 +50,7 @@ class Deck:
     hub: HubAPI
     registry: Registry
     store: Store
+    servers: HubServers
     closing: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -56,14 +59,17 @@ def make_deck(settings: DeckSettings, launcher: Launcher | None = None) -> Deck:
     keys = Keys.load(settings.data)
     agents = Agents(launcher or Launcher(settings.agent_settings_file, settings.agent_settings))
     registry = Registry(settings.registry)
+    hub = HubAPI(settings.api_url)
+    store = Store(registry, agents, settings.api_prefix + "/store/")
     return Deck(
         settings=settings,
         keys=keys,
         auth=Auth(settings, keys),
         agents=agents,
-        hub=HubAPI(settings.api_url),
+        hub=hub,
         registry=registry,
-        store=Store(registry, agents, settings.api_prefix + "/store/"),
+        store=store,
+        servers=HubServers(hub, Choices(settings.data / "deck"), store),
     )
 
 
@@ -86,6 +92,7 @@ def create_app(deck: Deck, *, watch_seconds: float = WATCH_SECONDS) -> FastAPI:
             beside.cancel()
             await deck.agents.close()
             await deck.hub.close()
+            deck.servers.choices.close()
 
     app = FastAPI(title="Simdeck", openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan)
     app.state.deck = deck
@@ -93,7 +100,7 @@ def create_app(deck: Deck, *, watch_seconds: float = WATCH_SECONDS) -> FastAPI:
     app.add_middleware(SecurityHeaders, prefix=settings.prefix)
     _answer_errors(app)
 
-    own = [server_routes.router, store_routes.router, _documents()]
+    own = [server_routes.router, servers_routes.router, store_routes.router, _documents()]
     app.state.openapi = openapi.document(own, version("simdeck"), settings.api_prefix, settings.hub_prefix + "token")
     for router in own:
         app.include_router(router, prefix=settings.api_prefix)

@@ -1,9 +1,13 @@
-"""The hub's REST API, asked with the caller's own token: the state of their Jupyter server, start, stop, progress."""
+"""The hub's REST API, asked with the caller's own token: the state of their Jupyter servers, start, stop, progress.
+
+``server`` is the name of a server beside the default one; empty means the default server.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any, Literal
 from urllib.parse import quote
 
@@ -56,11 +60,12 @@ def state_of(model: dict[str, Any] | None) -> ServerState:
 def event_of(seq: int, message: dict[str, Any]) -> ServerEvent:
     """Return one message of the hub's progress stream as our event."""
     text = str(message.get("message", ""))
+    more = {"server": message["simdeck"]} if isinstance(message.get("simdeck"), dict) else {}
     if message.get("failed"):
-        return ServerEvent(seq=seq, type="failed", data={"message": text})
+        return ServerEvent(seq=seq, type="failed", data={"message": text} | more)
     if message.get("ready"):
-        return ServerEvent(seq=seq, type="ready", data={"message": text, "url": message.get("url")})
-    return ServerEvent(seq=seq, type="progress", data={"percent": message.get("progress", 0), "message": text})
+        return ServerEvent(seq=seq, type="ready", data={"message": text, "url": message.get("url")} | more)
+    return ServerEvent(seq=seq, type="progress", data={"percent": message.get("progress", 0), "message": text} | more)
 
 
 class HubAPI:
@@ -82,35 +87,71 @@ class HubAPI:
         response = await self._send("GET", f"/users/{quote(user, safe='')}", token)
         return state_of(response.json().get("servers", {}).get(""))
 
-    async def start(self, user: str, token: str, options: dict[str, Any]) -> None:
+    async def servers(self, user: str, token: str) -> dict[str, dict[str, Any]]:
+        """Return the hub's models of the user's servers by name."""
+        response = await self._send("GET", f"/users/{quote(user, safe='')}", token)
+        found: dict[str, dict[str, Any]] = response.json().get("servers", {})
+        return found
+
+    async def start(self, user: str, token: str, options: dict[str, Any], server: str = "") -> None:
         """Ask for the server; nothing happens when it runs or starts already.
 
         Raises
         ------
         Problem
-            502 ``server-start-failed`` with the hub's words.
+            What the hub refused the options for; 502 ``server-start-failed`` with the hub's words.
         """
-        response = await self._send("POST", _server(user), token, json=options)
+        response = await self._send("POST", _server(user, server), token, json=options)
         if response.is_error:
+            _raise_its_problem(response)
             message = _message(response)
             if response.status_code == 400 and ("already running" in message or "pending" in message):
                 return
             raise Problem("server-start-failed", reason=message.rstrip("."))
 
-    async def stop(self, user: str, token: str) -> None:
-        """Ask the server to stop; nothing happens when there is none."""
-        response = await self._send("DELETE", _server(user), token)
+    async def stop(self, user: str, token: str, server: str = "", *, remove: bool = False) -> None:
+        """Ask the server to stop; nothing happens when there is none. ``remove`` forgets a named one."""
+        body = {"remove": True} if remove and server else None
+        response = await self._send("DELETE", _server(user, server), token, json=body)
         if response.is_error and response.status_code not in (400, 404):
             raise Problem("server-stop-failed", reason=_message(response).rstrip("."))
 
-    async def progress(self, user: str, token: str, after: int = 0) -> AsyncIterator[ServerEvent]:
+    async def ask(self, method: str, path: str, token: str, **sent: Any) -> httpx.Response | None:
+        """Ask one of the hub's routes under ``/simdeck``; None when it answers 404: it has no such thing.
+
+        Raises
+        ------
+        Problem
+            What the hub refused, as it said it; 403 ``missing-scope``; 503 ``hub-unavailable``.
+        """
+        response = await self._send(method, "/simdeck" + path, token, soft=True, **sent)
+        if response.status_code == 404:
+            return None
+        if response.is_error:
+            _raise_its_problem(response)
+            raise Problem("hub-unavailable")
+        return response
+
+    @asynccontextmanager
+    async def opened(self, path: str, token: str) -> AsyncIterator[httpx.Response]:
+        """Yield the hub's answer to a GET of ``path`` before its body is read; a 404 is left to the caller."""
+        try:
+            async with self.client.stream("GET", path, headers=_auth(token)) as response:
+                if response.is_error:
+                    await response.aread()
+                    _refuse(response, soft=response.status_code == 404)
+                yield response
+        except httpx.TransportError as error:
+            raise Problem("hub-unavailable") from error
+
+    async def progress(self, user: str, token: str, after: int = 0, server: str = "") -> AsyncIterator[ServerEvent]:
         """Yield the events of the server's start as the hub tells them, without the first ``after``; ends with it.
 
         The hub tells a start from its beginning to each listener, so the count of its messages is what resumes a
         stream.
         """
         timeout = httpx.Timeout(60.0, connect=5.0)
-        url = _server(user) + "/progress"
+        url = _server(user, server) + "/progress"
         try:
             async with self.client.stream("GET", url, headers=_auth(token), timeout=timeout) as response:
                 if response.status_code in (400, 404):
@@ -128,17 +169,30 @@ class HubAPI:
         except httpx.TransportError as error:
             raise Problem("hub-unavailable") from error
 
-    async def _send(self, method: str, url: str, token: str, **options: Any) -> httpx.Response:
+    async def _send(
+        self, method: str, url: str, token: str, *, soft: bool | None = None, **options: Any
+    ) -> httpx.Response:
         try:
             response = await self.client.request(method, url, headers=_auth(token), **options)
         except httpx.TransportError as error:
             raise Problem("hub-unavailable") from error
-        _refuse(response, soft=method != "GET")
+        _refuse(response, soft=method != "GET" if soft is None else soft)
         return response
 
 
-def _server(user: str) -> str:
-    return f"/users/{quote(user, safe='')}/server"
+def _server(user: str, server: str = "") -> str:
+    named = f"/servers/{quote(server, safe='')}" if server else "/server"
+    return f"/users/{quote(user, safe='')}{named}"
+
+
+def _raise_its_problem(response: httpx.Response) -> None:
+    """Raise the problem+json that an answer holds, if it holds one."""
+    try:
+        body = response.json()
+    except ValueError:
+        return
+    if isinstance(body, dict) and isinstance(body.get("code"), str) and "title" in body:
+        raise Problem.from_json(body)
 
 
 def _auth(token: str) -> dict[str, str]:
@@ -147,6 +201,9 @@ def _auth(token: str) -> dict[str, str]:
 
 def _refuse(response: httpx.Response, *, soft: bool = False) -> None:
     """Raise what the hub's status means; with ``soft`` leave the errors that the caller reads itself."""
+    if response.status_code == 403:
+        # A site's policy says more than that a scope is missing.
+        _raise_its_problem(response)
     if response.status_code == 403 or (response.status_code == 404 and not soft):
         # The hub answers 404 for users that the token may not see.
         raise Problem("missing-scope", scope="servers!user")

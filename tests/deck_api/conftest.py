@@ -17,6 +17,7 @@ from typing import Any
 
 import httpx
 import pytest
+from deck_api import deck_api_clusters
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from simdeck_agent.settings import AgentSettings
@@ -40,6 +41,10 @@ class FakeHub:
     servers: dict[str, dict[str, Any]] = field(default_factory=dict)
     progress: list[dict[str, Any]] = field(default_factory=list)
     refuse_start: str | None = None
+    clusters: list[dict[str, Any]] | None = None
+    views: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    started: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
+    ended: list[tuple[str, str, bool]] = field(default_factory=list)
     asked: int = 0
     down: bool = False
 
@@ -109,6 +114,7 @@ class FakeHub:
 
             return StreamingResponse(told(), media_type="text/event-stream")
 
+        deck_api_clusters.add_routes(app, self, caller)
         return app
 
 
@@ -192,3 +198,5 @@ async def site(running: Site) -> AsyncIterator[Site]:
     for folder in ("users", "registry"):
         shutil.rmtree(running.deck.settings.data / folder, ignore_errors=True)
     running.launcher._homes.clear()
+    with running.deck.servers.choices._db as choices:
+        choices.execute("DELETE FROM choices")

@@ -9,6 +9,7 @@ import asyncio
 import re
 
 import pytest
+from deck_pages.deck_pages_servers import cluster_view, queued
 from fastapi.routing import APIRoute
 from simdeck_agent import api
 
@@ -16,11 +17,12 @@ API = "/services/deck/api/v1"
 SUBMIT = {"workflow": "molecule.optimize"}
 
 # What stands for the path's parameters: things that alice has. A new kind of parameter must be added here.
-PARAMETERS = ("run_id", "task_id", "app", "name", "path")
+PARAMETERS = ("run_id", "task_id", "app", "name", "path", "server")
 # Routes whose things belong to everybody: the registry's apps, and workflows by their (not personal) names.
 SHARED = {"/store/{app}", "/store/files/{path}", "/workflows/{name}"}
 # Routes that name what anybody may have: bob gets his own.
 NAMED_BY_THE_APP = ("/apps/{app}/install", "/workflows/{name}/validate", "/workflows/{name}/run")
+BOBS_OWN = {("post", "/servers/{server}")}
 
 
 async def give_alice(site):
@@ -31,8 +33,10 @@ async def give_alice(site):
         async with asyncio.timeout(20):
             await alice.get(f"/tasks/{task['id']}/events")
         await site.launcher.backend("alice").finish(run["id"])
+    site.hub.clusters = [cluster_view()]
+    site.hub.views["alice"] = {"secretside": queued("secretside")}
     return {
-        "run_id": run["id"], "task_id": task["id"], "app": "secretapp", "name": "molecule.optimize",
+        "server": "secretside", "run_id": run["id"], "task_id": task["id"], "app": "secretapp", "name": "molecule.optimize",
         "path": "out/result.html",
     }  # fmt: skip
 
@@ -84,15 +88,27 @@ async def test_no_list_of_bobs_names_anything_of_alices(site):
 async def test_bob_changes_nothing_of_alices(site):
     mine = await give_alice(site)
     before = site.launcher.backend("alice").runs[mine["run_id"]]
+    queued_before = dict(site.hub.views["alice"]["secretside"])
     bodies = {"/runs/{run_id}": {"title": "bob's"}}
     async with site.client(site.hub.token("bob", "runs", "apps:install", "server")) as bob:
         for method, path, _ in operations(site, "post", "patch", "delete", "put"):
-            if "{" not in path or path in SHARED or path in NAMED_BY_THE_APP:
+            if "{" not in path or path in SHARED or path in NAMED_BY_THE_APP or (method, path) in BOBS_OWN:
                 continue
             response = await bob.request(method, path.format(**mine), json=bodies.get(path))
             assert response.status_code == 404, f"{method} {path}"
     assert site.launcher.backend("alice").runs == {mine["run_id"]: before}
+    assert site.hub.views["alice"] == {"secretside": queued_before}
     assert site.launcher.agents["alice"].app.state.agent.installer.apps == {"secretapp": ["1.0"]}
+
+
+async def test_bob_starts_a_server_of_his_own_where_alice_has_one_of_that_name(site):
+    mine = await give_alice(site)
+    before = dict(site.hub.views["alice"])
+    async with site.client(site.hub.token("bob", "server")) as bob:
+        assert (await bob.post(f"/servers/{mine['server']}")).status_code == 202
+        assert (await bob.get("/server/options", params={"app": "molecule"})).json()["source"] == "site"
+    assert site.hub.started == [("bob", "secretside", {})]
+    assert site.hub.views["alice"] == before
 
 
 async def test_each_route_without_a_token_is_401_and_without_its_scope_403(site):

@@ -13,8 +13,9 @@ from bs4 import BeautifulSoup
 from playwright.sync_api import expect
 
 sys.path.insert(0, str(Path(__file__).parent))
-from deck_pages_fakes import WORLDS, World
+from deck_pages_fakes import World
 from deck_pages_site import PREFIX, Site, make_site
+from deck_pages_worlds import WORLDS
 
 # Enough for two busy processors; what is expected usually holds within a fraction of a second.
 expect.set_options(timeout=20_000)

@@ -16,8 +16,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 
 import uvicorn
-from deck_pages_fakes import WORLDS, failed, run, running, task
+from deck_pages_samples import failed, run, running, task
 from deck_pages_site import PREFIX, Site, add_fake_api, ensure_vendor, make_site
+from deck_pages_worlds import WORLDS
 from playwright.sync_api import Browser, Page, sync_playwright
 from simdeck_deck.auth import SESSION_COOKIE
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from bs4 import BeautifulSoup
-from deck_pages_fakes import (
+from deck_pages_samples import (
     CATEGORIES,
     OUTPUTS,
     WORKFLOW,

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import httpx
 import pytest
 from conftest import Visitor
-from deck_pages_fakes import WORLDS
 from deck_pages_site import Site, make_site
+from deck_pages_worlds import WORLDS
 from simdeck_common.problems import Problem
 
 Make = Callable[[str], Visitor]

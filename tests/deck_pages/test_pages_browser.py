@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from deck_pages_fakes import failed, installed_app, run, running, task
+from deck_pages_samples import failed, installed_app, run, running, task
 from deck_pages_site import PREFIX, ensure_vendor
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from shots import CHROMIUM, FLAGS, open_page, serving, shots_site

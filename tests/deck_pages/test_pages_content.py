@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 import pytest
 from conftest import Visitor
-from deck_pages_fakes import FakeServer, before, failed, installed_app, many_entries, run, running, task
+from deck_pages_fakes import FakeServer
+from deck_pages_samples import before, failed, installed_app, many_entries, run, running, task
 from simdeck_common.problems import Problem
 
 Make = Callable[[str], Visitor]

@@ -8,7 +8,8 @@ from itertools import pairwise
 import pytest
 from bs4 import BeautifulSoup, Tag
 from conftest import Visitor
-from deck_pages_fakes import HOSTILE, WORLDS, failed, run, running
+from deck_pages_samples import HOSTILE, failed, run, running
+from deck_pages_worlds import WORLDS
 
 RUN, RUNNING, FAILED = (str(kind()["id"]) for kind in (run, running, failed))
 PAGES = [

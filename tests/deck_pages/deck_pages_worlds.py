@@ -1,0 +1,210 @@
+"""The states a user's world can be in, by name."""
+
+from __future__ import annotations
+
+from deck_pages_fakes import FakeAgent, FakeServer, FakeStore, World, down
+from deck_pages_samples import (
+    CATEGORIES,
+    FILES,
+    HOSTILE,
+    INPUTS,
+    LONG,
+    OUTPUTS,
+    WORKFLOW,
+    before,
+    energy_events,
+    failed,
+    index_entry,
+    installed_app,
+    many_entries,
+    release,
+    run,
+    running,
+    task,
+)
+from simdeck_common.problems import Problem
+
+
+def busy_world() -> World:
+    """A person in the middle of work."""
+    return World(
+        FakeAgent(
+            apps=[
+                installed_app(),
+                installed_app(
+                    "phonons",
+                    title="Phonons",
+                    current="0.2.0",
+                    previous=None,
+                    logo=None,
+                    summary="Force constants and band structures of crystals.",
+                ),
+            ],
+            runs=[
+                running(),
+                running("7d1", title="Benzene dimer, stacked", state="accepted", started=None, progress=None),
+                running(
+                    "7d2",
+                    title="Paused search",
+                    paused=True,
+                    progress={"stage": "vibrations", "displacement": 4, "displacements": 12},
+                ),
+                run(),
+                failed(),
+                run("aa1", title="Ammonia", state="cancelled", summary=None, created=before(days=1)),
+                run(
+                    "aa2",
+                    title="Methane",
+                    state="rejected",
+                    started=None,
+                    ended=before(days=2),
+                    summary=None,
+                    created=before(days=2),
+                    problem={
+                        "title": "The inputs do not fit",
+                        "detail": "Charge 1 and multiplicity 1 do not fit 10 electrons.",
+                        "code": "inputs-rejected",
+                    },
+                ),
+            ],
+            workflows=[WORKFLOW],
+            inputs=INPUTS,
+            outputs=OUTPUTS,
+            files=FILES,
+            events=energy_events(),
+            log="2026-11-21 03:04:05 REPORT optimising the geometry\n2026-11-21 03:04:09 REPORT <converged> & done\n",
+        ),
+        FakeStore(
+            [
+                index_entry("molecule"),
+                index_entry(
+                    "phonons",
+                    title="Phonons",
+                    latest="0.3.0",
+                    versions=["0.3.0", "0.2.0"],
+                    logo=None,
+                    categories=["solids"],
+                    summary="Force constants and band structures of crystals.",
+                ),
+                *many_entries(40),
+            ],
+            CATEGORIES,
+        ),
+        FakeServer({"state": "running", "started": before(hours=2)}),
+    )
+
+
+def empty_world() -> World:
+    """A person who has just signed in for the first time."""
+    return World(store=FakeStore([index_entry("molecule")], CATEGORIES))
+
+
+def failed_world() -> World:
+    """Agent, registry and hub are all away."""
+    return World(
+        FakeAgent(problem=down()),
+        FakeStore(problem=Problem("registry-unreachable", location="registry", reason="its index is damaged")),
+        FakeServer(problem=Problem("hub-unavailable")),
+    )
+
+
+def agent_down_world() -> World:
+    world = busy_world()
+    world.agent.problem = down()
+    return world
+
+
+def long_world() -> World:
+    """Names as long as people and programs make them."""
+    world = busy_world()
+    world.agent.apps = [
+        installed_app(title=LONG, summary=f"{LONG} {LONG}", current="1.1.0.dev20261121+g0123456789abcdef")
+    ]
+    world.agent.runs = [
+        running(title=LONG),
+        run(title=LONG),
+        failed(title=LONG, problem={"title": LONG, "detail": LONG * 2, "remedy": LONG}),
+    ]
+    world.store.entries = [
+        index_entry(
+            "molecule",
+            title=LONG,
+            summary=LONG * 2,
+            latest="1.1.0.dev20261121+g0123456789abcdef",
+            authors=LONG,
+            license=LONG,
+        )
+    ]
+    world.agent.files = [{"path": f"{LONG}/{LONG}.xyz", "size": 10**12, "node": "a"}]
+    world.agent.outputs = {LONG: LONG, "energy": 1.23456789e-19}
+    return world
+
+
+def hostile_world() -> World:
+    """Every text that a stranger can set is an attack."""
+    world = busy_world()
+    attack = HOSTILE
+    world.agent.apps = [
+        installed_app(title=attack, summary=attack, current=attack, previous=attack, logo=attack, versions=[attack])
+    ]
+    problem = {"title": attack, "detail": attack, "remedy": attack, "code": attack, "field": attack}
+    world.agent.runs = [
+        running(
+            title=attack, workflow=attack, app=attack, progress={"stage": attack, "energy": 1.0, "energy_unit": attack}
+        ),
+        run(
+            title=attack,
+            summary={attack: {"title": attack, "value": attack, "unit": attack}},
+            process=attack,
+            retry_of=attack,
+        ),
+        failed(title=attack, problem=problem),
+    ]
+    world.agent.inputs = {attack: attack, "structure": {"name": attack, "content": attack}}
+    world.agent.outputs = {attack: {"value": attack, "unit": attack, "title": attack}}
+    world.agent.files = [{"path": f"{attack}/{attack}", "size": 5, "node": attack}]
+    world.agent.events = [("progress", {"stage": attack, "energy": float(n), "energy_unit": attack}) for n in range(3)]
+    world.agent.events += [
+        ("step", {"process": "p", "label": attack, "state": attack, "message": attack}),
+        ("log", {"line": attack}),
+    ]
+    world.agent.log = attack
+    world.agent.workflows = [
+        {
+            "name": attack,
+            "title": attack,
+            "schema": {"properties": {attack: {"title": attack, "description": attack}}},
+            "outputs": [],
+        }
+    ]
+    world.agent.tasks = [task(app="molecule", state="failed", message=attack, version=attack, problem=problem)]
+    world.store.entries = [
+        index_entry(
+            "molecule",
+            title=attack,
+            summary=attack,
+            description=f"{attack}\n\n[x](javascript:alert(1)) ![y](https://example.org/spy.png) <b onclick=alert(1)>b</b>",
+            authors=attack,
+            license=attack,
+            categories=[attack],
+            latest=attack,
+            versions=[attack],
+            releases=[release(attack, needs=[attack], python=attack)],
+            citations=[{"text": attack, "doi": f"10.1234/{attack}"}],
+            links={"homepage": "javascript:alert(1)", "source": f"https://example.org/{attack}"},
+            screenshots=[{"name": attack, "path": attack}],
+        )
+    ]
+    world.store.categories = {attack: {"title": attack}}
+    world.server.answer = {"state": attack, "message": attack, "started": attack}
+    return world
+
+
+WORLDS = {
+    "busy": busy_world,
+    "empty": empty_world,
+    "failed": failed_world,
+    "agent-down": agent_down_world,
+    "long": long_world,
+    "hostile": hostile_world,
+}
