@@ -74,7 +74,11 @@ def make(user: str, settings: AgentSettings) -> AgentApp:
     )
     backend = Backend(
         home,
-        BackendSettings(backend_python=settings.backend_python, worker_idle_seconds=settings.worker_idle_seconds),
+        BackendSettings(
+            backend_python=settings.backend_python,
+            worker_idle_seconds=settings.worker_idle_seconds,
+            clusters=tuple(settings.clusters),
+        ),
     )
     return AgentApp(user, home, settings, installer, backend)
 

@@ -1,6 +1,6 @@
 """What the agent needs to know, in one JSON file (``agent.json``) that ``simdeck up`` writes.
 
-It holds no secrets. Write it with ``AgentSettings(...).write(path)`` (mode 600, atomically).
+It holds no secrets: on a site every user reads it. Write it with ``AgentSettings(...).write(path)`` (atomically).
 """
 
 from __future__ import annotations
@@ -9,6 +9,23 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field
 from simdeck_common.files import write_atomically
+from simdeck_workflows.clusters import RunCluster
+
+
+class SiteAgents(BaseModel):
+    """How agents are started as their own Unix users; what the deck's side needs to know of it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    program: Path = Field(description="The installed simdeck-launch.")
+    sudo: Path = Field(default=Path("/usr/bin/sudo"), description="The sudo program.")
+    accounts: dict[str, str] = Field(
+        default_factory=dict, description="Hub user to Unix account, where the names differ."
+    )
+    minimum_uid: int = Field(default=1000, ge=1, description="Accounts with a lower uid belong to the system.")
+    status_seconds: float = Field(
+        default=15.0, gt=0, description="Seconds between two questions to an agent whether its work has ended."
+    )
 
 
 class AgentSettings(BaseModel):
@@ -31,6 +48,9 @@ class AgentSettings(BaseModel):
     worker_idle_seconds: float = Field(
         default=600.0, gt=0, description="Seconds without unfinished run after which a workflow worker ends."
     )
+    clusters: list[RunCluster] = Field(
+        default_factory=list, description="Clusters that runs may use, the default first; empty: this machine alone."
+    )
     start_timeout: float = Field(
         default=30.0, gt=0, description="Seconds the launcher waits for a started agent to answer."
     )
@@ -39,6 +59,9 @@ class AgentSettings(BaseModel):
     pass_environment: list[str] = Field(
         default_factory=list, description="Further environment variables that agents inherit from the deck service."
     )
+    site: SiteAgents | None = Field(
+        default=None, description="Given on a site: agents are their own Unix users and live in ~/.simdeck."
+    )
 
     @classmethod
     def read(cls, path: Path) -> AgentSettings:
@@ -46,5 +69,5 @@ class AgentSettings(BaseModel):
         return cls.model_validate_json(path.read_bytes())
 
     def write(self, path: Path) -> None:
-        """Write to ``path`` (mode 600), whole or not at all."""
-        write_atomically(path, self.model_dump_json(indent=2) + "\n")
+        """Write to ``path``, whole or not at all; mode 600, or 644 on a site, where every user's agent reads it."""
+        write_atomically(path, self.model_dump_json(indent=2) + "\n", mode=0o644 if self.site else 0o600)

@@ -61,6 +61,18 @@ CATALOGUE: dict[str, Entry] = {
         "The process that looks after your runs could not be started: {reason}.",
         "It is started again at the next request; if this stays, see its log in {log}.",
     ),
+    "agent-account-missing": Entry(
+        403,
+        "You have no account here",
+        "There is no Unix account {account} on this machine, so nothing can run for you.",
+        "Ask the administrator for the account.",
+    ),
+    "agent-account-system": Entry(
+        403,
+        "Nothing runs as this account",
+        "The account {account} belongs to the system, and nobody's runs are carried out as it.",
+        "Sign in as a person, or ask the administrator.",
+    ),
     "login-failed": Entry(
         403,
         "The sign-in did not succeed",

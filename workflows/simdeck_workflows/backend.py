@@ -19,7 +19,9 @@ from typing import Any
 from simdeck_common.layout import UserHome
 from simdeck_common.problems import Problem
 
+from simdeck_workflows import clusters
 from simdeck_workflows.checking import check_inputs
+from simdeck_workflows.clusters import RunCluster
 from simdeck_workflows.drawing import draw
 from simdeck_workflows.installed import InstalledWorkflows
 from simdeck_workflows.models import Event, FileEntry, Run, RunPage, RunRequest, RunState, Workflow
@@ -32,10 +34,14 @@ _PIECE = 256 * 1024
 
 @dataclass(frozen=True)
 class BackendSettings:
-    """Python of the backend's environment, and after how many seconds without work a worker ends."""
+    """Python of the backend's environment, after how many seconds without work a worker ends, and a site's clusters.
+
+    The first cluster is the default; without any, calculations run on this machine.
+    """
 
     backend_python: Path
     worker_idle_seconds: float = 600.0
+    clusters: tuple[RunCluster, ...] = ()
 
 
 class Backend:
@@ -43,6 +49,7 @@ class Backend:
 
     def __init__(self, home: UserHome, settings: BackendSettings) -> None:
         self._home = home
+        self._clusters = settings.clusters
         self._store = Store(home.workflows / "runs.sqlite")
         self._installed = InstalledWorkflows(home.apps)
         self._readers: dict[str, set[asyncio.Event]] = defaultdict(set)
@@ -56,6 +63,9 @@ class Backend:
 
     async def start(self) -> None:
         """Begin to look after the worker: one is started at once if runs are unfinished."""
+        if clusters.write(self._home, self._clusters):
+            # A worker that lives knows the clusters of before.
+            await self._supervisor.end_worker()
         await self._supervisor.start()
 
     async def stop(self) -> None:
@@ -74,11 +84,11 @@ class Backend:
     # --- workflows -----------------------------------------------------------------------------------------------
 
     def workflows(self) -> list[Workflow]:
-        return self._installed.all()
+        return [clusters.offer(workflow, self._clusters) for workflow in self._installed.all()]
 
     def workflow(self, name: str) -> Workflow:
         """Raises ``workflow-not-found``."""
-        return self._installed.get(name)
+        return clusters.offer(self._installed.get(name), self._clusters)
 
     async def validate(self, name: str, inputs: dict[str, Any]) -> None:
         """Check inputs by the JSON Schema and then by the process spec. Raises ``invalid-input``."""

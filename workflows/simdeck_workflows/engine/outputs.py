@@ -10,7 +10,7 @@ from typing import Any
 from aiida import orm
 from simdeck_common.problems import Problem
 
-from simdeck_workflows.engine import tree
+from simdeck_workflows.engine import slurm_ends, tree
 from simdeck_workflows.engine.schema import notes_of
 from simdeck_workflows.engine.values import files_of, to_json
 from simdeck_workflows.models import FileEntry, RunState
@@ -64,6 +64,8 @@ def ending(node: Any) -> tuple[RunState, dict[str, Any] | None]:
     if node.is_killed:
         return RunState.CANCELLED, None
     if node.is_finished:
+        if (cause := slurm_ends.cause(node)) is not None:
+            return RunState.FAILED, cause.to_json()
         message = (node.exit_message or f"exit status {node.exit_status}").rstrip(".")
         return RunState.FAILED, Problem("calculation-failed", message=f"{message}.").to_json()
     error = (node.exception or "an unknown error").strip().splitlines()[-1]

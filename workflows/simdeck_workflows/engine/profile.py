@@ -16,9 +16,13 @@ from typing import Any
 from simdeck_common.layout import UserHome, private_dir
 from simdeck_common.problems import Problem
 
+from simdeck_workflows import clusters
+from simdeck_workflows.clusters import RunCluster
+
 PROFILE = "simdeck"
 COMPUTER = "localhost"
 SCHEDULER = "simdeck.local"
+CLUSTER_SCHEDULER = "simdeck.slurm"
 EMAIL = "user@localhost"
 
 OPTIONS: dict[str, Any] = {
@@ -76,7 +80,9 @@ def load(home: UserHome) -> Any:
             create_default_user(profile, EMAIL)
         else:
             get_manager().set_default_user_email(profile, known.email)
-    _computer(home)
+    computer_for(home)
+    for cluster in clusters.read(clusters.file_of(home)):
+        computer_for(home, cluster)
     return profile
 
 
@@ -86,46 +92,69 @@ def _set_write_ahead_log(database: Path) -> None:
         connection.execute("PRAGMA journal_mode=WAL")
 
 
-def _computer(home: UserHome) -> Any:
+def computer_for(home: UserHome, cluster: RunCluster | None = None) -> Any:
+    """The computer node of a cluster, or of this machine: made where it is missing, mended where it differs."""
     from aiida.common.exceptions import NotExistent
     from aiida.orm import Computer
 
+    label = cluster.name if cluster is not None else COMPUTER
+    scratch = cluster.scratch_folder(home) if cluster is not None else home.workflows / "scratch"
     try:
-        computer = Computer.collection.get(label=COMPUTER)
+        computer = Computer.collection.get(label=label)
     except NotExistent:
         computer = Computer(
-            label=COMPUTER,
-            hostname="localhost",
-            description="This machine",
+            label=label,
+            # Not an address: commands run here. The scheduler plugin knows its cluster by this name.
+            hostname=label,
+            description=(cluster.title or label) if cluster is not None else "This machine",
             transport_type="core.local",
-            scheduler_type=SCHEDULER,
-            workdir=str(private_dir(home.workflows / "scratch")),
+            scheduler_type=CLUSTER_SCHEDULER if cluster is not None else SCHEDULER,
+            workdir=str(_made(scratch)),
         ).store()
+    if cluster is not None and computer.get_workdir() != str(scratch):
+        computer.set_workdir(str(_made(scratch)))
+        computer.store()
     if not computer.is_configured:
-        computer.set_minimum_job_poll_interval(0.2)
+        computer.set_minimum_job_poll_interval(0.2 if cluster is None else 2.0)
         computer.set_default_mpiprocs_per_machine(1)
         # Reading a login shell's start files doubles the cost of a small local job and changes nothing for it.
         computer.configure(safe_interval=0.0, use_login_shell=False)
     return computer
 
 
-def code_for(home: UserHome, app: str, version: str) -> Any:
-    """The code node ``<app>-<version>@localhost``: the Python of that version's own environment.
+def _made(folder: Path) -> Path:
+    folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return private_dir(folder)
+
+
+def code_for(home: UserHome, app: str, version: str, cluster: RunCluster | None = None) -> Any:
+    """The code node ``<app>-<version>@<cluster or localhost>``: the Python of that version's own environment.
 
     Raises
     ------
     Problem
         ``app-version-gone``: that version is not installed any more.
     """
-    from aiida.common.exceptions import NotExistent
-    from aiida.orm import InstalledCode, load_code
+    from simdeck_workflows.engine import slurm_options
 
     python = home.apps / app / "versions" / version / "env" / "bin" / "python"
     if not python.exists():
         raise Problem("app-version-gone", app=app, version=version)
-    label = f"{app}-{version}"
+    computer = computer_for(home, cluster)
+    code = _code(computer, f"{app}-{version}", python, f"Python of the app {app} {version}")
+    if cluster is not None:
+        wants = slurm_options.of_manifest(python.parents[2] / "app.json")
+        if code.base.extras.get(slurm_options.EXTRA, None) != wants:
+            code.base.extras.set(slurm_options.EXTRA, wants)
+    return code
+
+
+def _code(computer: Any, label: str, python: Path, description: str) -> Any:
+    from aiida.common.exceptions import NotExistent
+    from aiida.orm import InstalledCode, load_code
+
     try:
-        code = load_code(f"{label}@{COMPUTER}")
+        code = load_code(f"{label}@{computer.label}")
         if code.filepath_executable == python:
             return code
         # The data folder was moved: keep the old node for the provenance of old runs, out of the way.
@@ -133,8 +162,5 @@ def code_for(home: UserHome, app: str, version: str) -> Any:
     except NotExistent:
         pass
     return InstalledCode(
-        label=label,
-        description=f"Python of the app {app} {version}",
-        computer=_computer(home),
-        filepath_executable=str(python),
+        label=label, description=description, computer=computer, filepath_executable=str(python)
     ).store()

@@ -19,11 +19,13 @@ from aiida.plugins import CalculationFactory, WorkflowFactory
 from simdeck_common.layout import UserHome
 from simdeck_common.problems import Problem
 
-from simdeck_workflows.engine import inputs, outputs, tree
+from simdeck_workflows import clusters
+from simdeck_workflows.engine import inputs, outputs, scheduler_slurm, tree
 from simdeck_workflows.engine.control import Control
 from simdeck_workflows.engine.events import Tails, step_event
 from simdeck_workflows.engine.profile import code_for
 from simdeck_workflows.engine.scheduler import job_in, kill, processes_of
+from simdeck_workflows.engine.slurm_commands import SchedulerSilentError
 from simdeck_workflows.models import Run, RunState
 from simdeck_workflows.store import Store, Unfinished
 
@@ -58,7 +60,9 @@ class Runs:
         self._run_of: dict[int, str | None] = {}
         self._adoptable: dict[str, Any] = {}
         self._at_work: dict[str, asyncio.Task[None]] = {}
+        self._cleared: set[str] = set()
         self.tails = Tails(store)
+        self._clusters = clusters.read(clusters.file_of(home))
 
     # --- start ---------------------------------------------------------------------------------------------------
 
@@ -86,7 +90,15 @@ class Runs:
 
     def validate(self, name: str, values: dict[str, Any], app: str, version: str) -> None:
         """The deep check of inputs, without a run. Raises ``Problem``."""
-        inputs.build(process_class(name), values, lambda: code_for(self._home, app, version))
+        self._build(process_class(name), values, app, version)
+
+    def _build(self, process: Any, values: dict[str, Any], app: str, version: str) -> dict[str, Any]:
+        try:
+            cluster, rest = clusters.choose(values, process.spec().inputs, self._clusters)
+        except KeyError:
+            detail = "This cluster is not offered (any more)."
+            raise Problem("invalid-input", field=clusters.INPUT, detail=detail) from None
+        return inputs.build(process, rest, lambda: code_for(self._home, app, version, cluster))
 
     def node(self, run: Run) -> Any:
         """The process of a run, or None if it never had one."""
@@ -122,7 +134,7 @@ class Runs:
         run = item.run
         try:
             process = process_class(run.workflow)
-            nodes = inputs.build(process, item.inputs, lambda: code_for(self._home, run.app, run.app_version))
+            nodes = self._build(process, item.inputs, run.app, run.app_version)
             metadata: dict[str, Any] = {"label": run.id, "description": run.title}
             if issubclass(process, CalcJob):
                 metadata["options"] = {"resources": {"num_machines": 1, "num_mpiprocs_per_machine": 1}}
@@ -146,7 +158,7 @@ class Runs:
             return
         if not known:
             self._follow(run.id, node)
-        if node.is_terminated:
+        if node.is_terminated and not (item.wanted == "cancel" and self._clusters and run.id not in self._cleared):
             self._finish(run, node)
         elif item.wanted == "cancel":
             self._work(run, self._cancel(run, node))
@@ -173,6 +185,8 @@ class Runs:
     async def _cancel(self, run: Run, node: Any) -> None:
         await self._control.kill(node)
         await self._clear_jobs(node)
+        if self._clusters and not await self._clear_cluster_jobs(run, node):
+            return
         if node.is_terminated:
             self._finish(run, node, RunState.CANCELLED)
 
@@ -188,6 +202,21 @@ class Runs:
             while any(processes_of(job) for job in left) and asyncio.get_running_loop().time() < patience:  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
 
+    async def _clear_cluster_jobs(self, run: Run, node: Any) -> bool:
+        """End what is left of the run on clusters; False while that is not certain: it is tried at the next look."""
+        folders = [path for job in tree.calculations(node) if (path := tree.work_directory(job))]
+        patience = asyncio.get_running_loop().time() + _KILL_PATIENCE
+        try:
+            while not all([await asyncio.to_thread(scheduler_slurm.clear, folder) for folder in folders]):
+                if asyncio.get_running_loop().time() > patience:
+                    return False
+                await asyncio.sleep(0.5)
+        except SchedulerSilentError as error:
+            LOG.warning("run %s is not cancelled yet: %s", run.id, error)
+            return False
+        self._cleared.add(run.id)
+        return True
+
     # --- what happens --------------------------------------------------------------------------------------------
 
     def changed(self, pk: int) -> None:
@@ -200,7 +229,8 @@ class Runs:
         self._told(run_id, tree.with_descendants(node) if node.is_terminated else [node])
         if node.caller is None and tree.state_name(node) in _TERMINAL and run_id not in self._at_work:
             run = self._store.get(run_id)
-            if run.state is RunState.RUNNING:
+            # A killed one may have left jobs on a cluster: the next look sees to them.
+            if run.state is RunState.RUNNING and not (self._clusters and tree.state_name(node) == "killed"):
                 self._finish(run, self._nodes.get(run_id, node))
 
     def read_progress(self) -> None:

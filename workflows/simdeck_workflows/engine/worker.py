@@ -67,7 +67,8 @@ class Worker:
         """Work until idle or told to stop."""
         from aiida.manage import get_manager
 
-        from simdeck_workflows.engine import checkpoints
+        from simdeck_workflows import clusters
+        from simdeck_workflows.engine import checkpoints, slurm_options
         from simdeck_workflows.engine.broker import BrokerThread
         from simdeck_workflows.engine.daemon_desk import DaemonDesk, end_plain_daemon
         from simdeck_workflows.engine.recover import remove_leftovers
@@ -85,6 +86,7 @@ class Worker:
         desk.start()
         manager = get_manager()
         runner = checkpoints.install(manager, lambda: manager.create_daemon_runner(loop=loop))
+        slurm_options.install(runner, clusters.read(clusters.file_of(self._home)))
         manager.set_runner(runner)
         asyncio.set_event_loop(loop)
         sys.setrecursionlimit(3000)

@@ -1,0 +1,76 @@
+"""A private Slurm, and a backend whose runs are its jobs."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from simdeck_common.layout import user_home
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "workflows" / "fixtures"))
+
+import toy_app
+from workflows_slurm.cluster_oven import ClusterOven, missing
+
+
+@pytest.fixture(scope="session")
+def toy() -> ModuleType:
+    if not toy_app.BACKEND_PYTHON.exists():
+        pytest.skip("the workflow backend's environment is missing: make up makes it")
+    return toy_app
+
+
+@pytest.fixture(scope="session")
+def described(toy: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    folder = toy.install(tmp_path_factory.mktemp("describe"))
+    return (folder / "workflows.json").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[Path]:
+    """A folder that hub and nodes see alike; the nodes have a /tmp of their own."""
+    with tempfile.TemporaryDirectory(prefix="sdws-", dir="/var/tmp") as folder:
+        Path(folder).chmod(0o755)
+        yield Path(folder)
+
+
+@pytest.fixture(scope="module")
+def slurm(shared: Path) -> Iterator[object]:
+    """Two nodes, without accounting."""
+    if (reason := missing()) is not None:
+        pytest.skip(reason)
+    from simdeck_hub.trial import machine
+    from simdeck_hub.trial.cluster import PrivateSlurm
+    from simdeck_hub.trial.ledger import Ledger
+
+    ledger = Ledger(shared / "trial.json")
+    mark = f"wf-{os.getpid()}-{secrets.token_hex(4)}"
+    ledger.note("processes", mark=mark)
+    slurm = PrivateSlurm(shared / "slurm", machine.free_network(), ledger, mark)
+    try:
+        slurm.start()
+        yield slurm
+    finally:
+        slurm.stop()
+        ledger.clear(print)
+
+
+@pytest.fixture(scope="module")
+async def oven(shared: Path, slurm: object, toy: ModuleType, described: bytes) -> AsyncIterator[ClusterOven]:
+    home = user_home(shared / "data", "alice")
+    toy.install(home.apps, described=described)
+    found = ClusterOven(home, toy, slurm)
+    await found.backend.start()
+    yield found
+    await found.backend.stop()
+    found.clear()
+    shutil.rmtree(home.runtime, ignore_errors=True)
+
+

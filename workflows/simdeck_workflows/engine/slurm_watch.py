@@ -1,0 +1,236 @@
+"""What is known of our jobs on a cluster: from the file the hub's watcher shares, else from a ``squeue`` of our own.
+
+The shared file is the word on jobs that live. That one is not in it (any more) proves nothing: it may be older than
+the job, or leave jobs out. Then one ``squeue`` of ours decides, which also tells how the job ended; it runs in a
+thread, at most every five seconds, less often while the scheduler does not answer. Until it has answered, what was
+known last holds.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from simdeck_clusters.models import JobState
+
+from simdeck_workflows.clusters import RunCluster
+from simdeck_workflows.engine import slurm_commands
+from simdeck_workflows.engine.slurm_commands import QueueEntry, SchedulerSilentError
+
+LOG = logging.getLogger(__name__)
+
+FRESH = 15.0
+"""Seconds after which the shared file counts as left behind."""
+
+ASK_EVERY = 5.0
+ASK_SELDOM = 30.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Our jobs at one moment: ``asked`` is when the question was put (s since the epoch)."""
+
+    asked: float
+    jobs: dict[str, tuple[QueueEntry, ...]]
+
+    @classmethod
+    def of(cls, asked: float, entries: list[QueueEntry]) -> Answer:
+        jobs: dict[str, list[QueueEntry]] = defaultdict(list)
+        for entry in entries:
+            jobs[entry.name].append(entry)
+        return cls(asked, {name: tuple(found) for name, found in jobs.items()})
+
+
+def read_shared(path: Path | None, now: float) -> Answer | None:
+    """What the watcher's file says, or None if it is not there, not readable, or not fresh."""
+    if path is None:
+        return None
+    try:
+        found: dict[str, Any] = json.loads(path.read_bytes())
+        taken = float(found["taken"])
+        if found.get("unknown_since") is not None or not now - FRESH <= taken <= now + FRESH:
+            return None
+        entries = [
+            QueueEntry(
+                str(job["id"]),
+                str(job["name"]),
+                slurm_commands.state_of(str(job["state"])),
+                str(job.get("reason") or ""),
+                str(job.get("partition") or ""),
+                str(job.get("nodes") or ""),
+            )
+            for job in found["jobs"]
+        ]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return Answer.of(taken, entries)
+
+
+def leading(entries: tuple[QueueEntry, ...]) -> QueueEntry:
+    """The one that counts among jobs of one name: that which has its nodes, else the eldest that lives, else the last.
+
+    There is more than one only where a submission was repeated because its first outcome was unknown.
+    """
+    living = [entry for entry in entries if not entry.state.ended]
+    if not living:
+        return max(entries, key=_age)
+    return min(living, key=lambda entry: (entry.state.waiting, _age(entry)))
+
+
+def _age(entry: QueueEntry) -> int:
+    digits = entry.id.partition("_")[0]
+    return int(digits) if digits.isdigit() else 0
+
+
+@dataclass
+class SlurmWatch:
+    """One cluster, seen by this process.
+
+    Parameters
+    ----------
+    ask
+        Lists our jobs; raises ``SchedulerSilentError``. Called in a thread.
+    """
+
+    cluster: RunCluster
+    ask: Callable[[], list[QueueEntry]]
+    clock: Callable[[], float] = time.time
+    silent_since: float | None = None
+    reason: str = ""
+    questions: int = 0
+    _own: Answer | None = None
+    _existed: dict[str, float] = field(default_factory=dict)
+    """When each job was last known to exist: only a later answer can say that it is gone."""
+    _last: dict[str, QueueEntry] = field(default_factory=dict)
+    _next: float = 0.0
+    _pause: float = ASK_EVERY
+    _asking: threading.Thread | None = None
+
+    def submitted(self, name: str) -> None:
+        """A job of this name exists from now on."""
+        self._existed[name] = self.clock()
+
+    def look(self, names: list[str]) -> dict[str, QueueEntry | None]:
+        """The state of jobs by name; None for one that is gone for certain. Returns at once.
+
+        A name of which nothing is known yet has the state ``UNKNOWN``.
+        """
+        now = self.clock()
+        shared = read_shared(self.cluster.snapshot, now)
+        own, needed = self._own, False
+        found: dict[str, QueueEntry | None] = {}
+        for name in names:
+            existed = self._existed.setdefault(name, now)
+            entry = _in(shared, name)
+            if entry is not None and shared is not None and not entry.state.ended:
+                found[name] = self._last[name] = entry
+                self._existed[name] = max(existed, shared.asked)
+            elif shared is not None and shared.asked < existed:
+                # The file is older than the job: its next edition knows.
+                found[name] = self._known(name)
+            elif own is not None and (entry := _in(own, name)) is not None:
+                found[name] = self._last[name] = entry
+                self._existed[name] = max(existed, own.asked)
+                needed |= not entry.state.ended and now - own.asked >= ASK_EVERY
+            elif own is not None and own.asked > existed:
+                known = self._known(name)
+                found[name] = known if known.state.ended else None
+            else:
+                found[name] = self._known(name)
+                needed = True
+        if needed:
+            self._question(now)
+        return found
+
+    def end_of(self, name: str) -> QueueEntry | None:
+        """The last that was seen of a job."""
+        return self._last.get(name)
+
+    def forget(self, name: str) -> None:
+        self._last.pop(name, None)
+        self._existed.pop(name, None)
+
+    def raise_if_silent(self) -> None:
+        """Refuse at once while the scheduler is known not to answer. Raises ``SchedulerSilentError``."""
+        if self.silent_since is not None and self.clock() < self._next:
+            raise SchedulerSilentError(self.reason)
+
+    def heard(self, error: SchedulerSilentError | None) -> None:
+        """Note whether the scheduler answered a command; a silent one is asked ever less often."""
+        now = self.clock()
+        if error is None:
+            self.silent_since, self.reason, self._pause = None, "", ASK_EVERY
+            self._next = max(self._next, now)
+            return
+        if self.silent_since is None:
+            self.silent_since = now
+            LOG.warning("the scheduler of %s does not answer: %s", self.cluster.name, error)
+        self.reason = str(error)
+        self._next = now + self._pause
+        self._pause = min(ASK_SELDOM, self._pause * 2)
+
+    def wait(self, seconds: float = 30.0) -> None:
+        """Wait for a question that is under way. For tests and for the end of a process."""
+        if self._asking is not None:
+            self._asking.join(seconds)
+
+    # --- inside
+
+    def _known(self, name: str) -> QueueEntry:
+        return self._last.get(name) or QueueEntry("", name, JobState.UNKNOWN)
+
+    def _question(self, now: float) -> None:
+        if now < self._next or (self._asking is not None and self._asking.is_alive()):
+            return
+        self._next = now + ASK_EVERY
+        self.questions += 1
+        self._asking = threading.Thread(target=self._ask, args=(now,), name="squeue", daemon=True)
+        self._asking.start()
+
+    def _ask(self, now: float) -> None:
+        try:
+            entries = self.ask()
+        except SchedulerSilentError as error:
+            self.heard(error)
+            return
+        self.heard(None)
+        self._own = Answer.of(now, entries)
+        for name, found in self._own.jobs.items():
+            self._end_surplus(name, found)
+
+    def _end_surplus(self, name: str, entries: tuple[QueueEntry, ...]) -> None:
+        """Of several living jobs of one name, of which only the first to start computes, keep the leading one."""
+        living = [entry for entry in entries if not entry.state.ended]
+        if len(living) < 2 or name not in self._existed:
+            return
+        kept = leading(entries)
+        for entry in living:
+            if entry.id != kept.id:
+                LOG.warning("job %s was submitted twice; %s is cancelled", name, entry.id)
+                try:
+                    slurm_commands.run(self.cluster, "scancel", [entry.id], timeout=15.0)
+                except SchedulerSilentError as error:
+                    LOG.warning("job %s could not be cancelled: %s", entry.id, error)
+
+
+def _in(answer: Answer | None, name: str) -> QueueEntry | None:
+    entries = answer.jobs.get(name) if answer is not None else None
+    return leading(entries) if entries else None
+
+
+_WATCHES: dict[str, SlurmWatch] = {}
+
+
+def watch_of(cluster: RunCluster) -> SlurmWatch:
+    """This process's one watch of a cluster."""
+    found = _WATCHES.get(cluster.name)
+    if found is None or found.cluster != cluster:
+        found = _WATCHES[cluster.name] = SlurmWatch(cluster, lambda: slurm_commands.ask_queue(cluster))
+    return found
