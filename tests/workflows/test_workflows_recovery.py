@@ -15,7 +15,8 @@ from toy_oven import WATER, Oven, until
 
 pytestmark = pytest.mark.backend
 
-# What a worker does between two lines when it begins a run, up to where the crash comes.
+# What a worker does between two lines when it begins a run, up to where the crash comes: the node's row is written
+# (without a state), its state is, its checkpoint is.
 BEGIN = """
 import os, sys
 from pathlib import Path
@@ -29,6 +30,14 @@ from aiida import orm
 from aiida.engine.utils import instantiate_process
 from aiida.manage import get_manager
 from toy_workflows import AddWorkChain
+written = orm.ProcessNode.set_process_state
+def crash_early(node, state):
+    if node.is_stored:
+        print(node.uuid, flush=True)
+        os._exit(9)
+    written(node, state)
+if sys.argv[4] == "row":
+    orm.ProcessNode.set_process_state = crash_early
 runner = get_manager().create_runner(communicator=None, with_persistence=sys.argv[4] == "checkpoint")
 process = instantiate_process(runner, AddWorkChain, a=orm.Int(1), metadata={"label": sys.argv[3]})
 print(process.node.uuid, flush=True)
@@ -67,20 +76,23 @@ async def test_a_process_begun_but_not_noted_is_adopted(oven: Oven) -> None:
     assert (ended.state, ended.process) == (RunState.FINISHED, process)
 
 
-async def test_a_process_stored_but_not_begun_is_replaced(oven: Oven) -> None:
-    run, process = await _begun_and_crashed(oven, "stored")
+@pytest.mark.parametrize("upto", ["row", "state"])
+async def test_a_process_stored_but_not_begun_is_replaced(oven: Oven, upto: str) -> None:
+    run, process = await _begun_and_crashed(oven, upto)
     ended = await oven.end(oven.backend.run(run))
     assert ended.state is RunState.FINISHED
     assert ended.process != process
     assert "it is put away" in (oven.home.workflows / "worker.log").read_text()
 
 
-async def test_a_child_submitted_in_a_step_that_is_repeated_runs_once(oven: Oven) -> None:
-    inputs = {"structure": WATER, "ledger": str(oven.ledger)}
+@pytest.mark.parametrize("early", [False, True])
+async def test_a_child_submitted_in_a_step_that_is_repeated_runs_once(oven: Oven, early: bool) -> None:
+    ledger = oven.ledger.with_name(f"ledger-{early}")
+    inputs = {"structure": WATER, "ledger": str(ledger), "early": early}
     run = oven.backend.submit(RunRequest(workflow="toy.blackout", inputs=inputs))
     assert (await oven.end(run)).state is RunState.FINISHED
-    assert oven.ledger.with_name("ledger.blackout").exists()
-    assert len(oven.computed()) == 1
+    assert ledger.with_name(f"{ledger.name}.blackout").exists()
+    assert len(ledger.read_text().split()) == 1
     graph = await oven.backend.graph(run.id)
     states = sorted((node["label"], node["state"]) for node in graph["nodes"] if "state" in node)
     assert states == [

@@ -8,8 +8,6 @@ from typing import Any
 
 from aiida import orm
 
-ACTIVE = ("created", "waiting", "running")
-
 
 def processes_labelled(labels: Iterable[str]) -> dict[str, Any]:
     """Process nodes by label, for those of ``labels`` that exist."""
@@ -22,12 +20,10 @@ def processes_labelled(labels: Iterable[str]) -> dict[str, Any]:
 
 def active_processes() -> list[Any]:
     """All unfinished process nodes of the profile, oldest first; also those that somebody else submitted."""
-    # A node that was stored a moment before a crash has no state yet.
-    filters = {
-        "or": [{"attributes.process_state": {"in": list(ACTIVE)}}, {"attributes": {"!has_key": "process_state"}}]
-    }
+    # Not by state: a node is stored with none, and its first is written afterwards; a crash may come between the two.
+    filters = {"attributes": {"!has_key": orm.ProcessNode.SEALED_KEY}}
     builder = orm.QueryBuilder().append(orm.ProcessNode, filters=filters, project="*").order_by({orm.ProcessNode: "id"})
-    return [node for node in builder.all(flat=True) if not node.is_terminated and not node.is_sealed]
+    return [node for node in builder.all(flat=True) if not node.is_terminated]
 
 
 def with_descendants(node: Any) -> list[Any]:
