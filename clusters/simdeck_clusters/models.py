@@ -201,10 +201,27 @@ class Node:
 
 
 _UNUSABLE = frozenset(
-    (
-        "DOWN DRAIN DRAINED DRAINING FAIL FAILING FUTURE MAINT NOT_RESPONDING UNKNOWN POWERING_DOWN POWERED_DOWN "
-        "REBOOT REBOOT_ISSUED REBOOT_REQUESTED ERROR INVAL INVALID_REG BLOCKED"
-    ).split()
+    [
+        "DOWN",
+        "DRAIN",
+        "DRAINED",
+        "DRAINING",
+        "FAIL",
+        "FAILING",
+        "FUTURE",
+        "MAINT",
+        "NOT_RESPONDING",
+        "UNKNOWN",
+        "POWERING_DOWN",
+        "POWERED_DOWN",
+        "REBOOT",
+        "REBOOT_ISSUED",
+        "REBOOT_REQUESTED",
+        "ERROR",
+        "INVAL",
+        "INVALID_REG",
+        "BLOCKED",
+    ]
 )
 """Node states in which Slurm starts nothing new."""
 
