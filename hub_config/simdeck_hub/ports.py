@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import random
 import socket
 from pathlib import Path
@@ -16,15 +17,15 @@ EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
 TRIES = 2_000
 
 
-def is_free(port: int) -> bool:
-    """Return whether a service could listen on ``port`` now."""
+def is_free(port: int, host: str = HOST) -> bool:
+    """Return whether a service could listen on ``port`` of ``host`` now; an address not of this machine holds none."""
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         # As servers do: a connection that was closed a moment ago does not hold the port.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
+            probe.bind((host, port))
+        except OSError as error:
+            return error.errno == errno.EADDRNOTAVAIL
     return True
 
 

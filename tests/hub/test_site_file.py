@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
+from pydantic import BaseModel
 from simdeck_common.problems import Problem
 from simdeck_hub import site_file
+from simdeck_hub.site_errors import models_in
+from simdeck_hub.trial.site_text import site_toml
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "administrators.md"
 
@@ -38,14 +40,43 @@ def test_several_hub_users_are_kept_in_order_and_the_first_looks_after_the_site(
 @pytest.mark.parametrize(
     ("text", "line", "words"),
     [
-        ("[hub]\nport = 8000\nprot = 1\n", 3, ["there is no key 'hub.prot'", "log_level, port"]),
-        ("\n\n[hubb]\nport = 1\n", 3, ["there is no section 'hubb'", "hub, server"]),
+        ("[hub]\nport = 8000\nprot = 1\n", 3, ["there is no key 'hub.prot'", "log_level, node_address, port"]),
+        ("\n\n[hubb]\nport = 1\n", 3, ["there is no section 'hubb'", "groups, hub, policies"]),
         ("hub.port = 99999\n", 1, ["hub.port", "65535", "99999"]),
         ("[hub]\n# a port\nport = 'eighty'\n", 3, ["hub.port", "eighty"]),
         ("[users]\nnames = ['Alice Smith']\n", 2, ["'Alice Smith' is not a hub user's name", "lower-case"]),
         ("[users]\nnames = ['alice']\nadmins = ['bob']\n", 1, ["bob", "not in names"]),
         ("[hub]\nport = \n", 2, ["not TOML"]),
         ("[server]\nstart_timeout = 1\n", 2, ["server.start_timeout", "Seconds a server may take"]),
+        ("[hub]\nip = 'myhost'\n", 2, ["hub.ip", "not an IP address", "opened on"]),
+        ("[hub]\npublic_url = 'https://a.example/x'\n", 2, ["hub.public_url", "at the address's root"]),
+        ("[servers]\nkind = 'slrum'\n", 2, ["servers.kind", "'slurm'", "batch jobs"]),
+        ("[servers]\nkind = 'slurm'\n", 2, ['servers.kind = "slurm" needs a cluster', "[[clusters]]"]),
+        ("[groups]\nphysics = ['Alice']\n", 2, ["'Alice' is not a hub user's name"]),
+        ("[[clusters]]\nname = 'a'\n[[clusters]]\nname = 'b'\npol = 1\n", 5, ["no key 'clusters.pol'", "poll_seconds"]),
+        ("[[clusters]]\ntitle = 'A'\n\n[[clusters]]\nname = 'b'\n", 1, ["clusters lacks the key 'name'"]),
+        (
+            "[[clusters]]\nname = 'a'\n[[clusters.partitions]]\nname = 'p'\n[[clusters.partitions]]\nname = 'x y'\n",
+            6,
+            ["clusters.partitions.name", "'x y'"],
+        ),
+        (
+            "[[clusters]]\nname = 'a'\n[[clusters.partitions]]\nname = 'p'\n"
+            "[[clusters]]\nname = 'b'\n[[clusters.partitions]]\nname = 'q'\nmax_cores = 0\n",
+            9,
+            ["clusters.partitions.max_cores", "given: 0"],
+        ),
+        ("[[presets]]\nname = 's'\ntitle = 'S'\nwalltime = 'long'\n", 4, ["presets.walltime"]),
+        (
+            "[[environments]]\nname = 'e'\nsource = {kind = 'venv', pth = '/x'}\n",
+            3,
+            ["no key 'environments.source.pth'", "kind, path"],
+        ),
+        (
+            "[[clusters]]\nname = 'a'\n[[presets]]\nname = 's'\ntitle = 'S'\ncluster = 'z'\n",
+            3,
+            ["preset s", "called z"],
+        ),
     ],
 )
 def test_a_wrong_line_is_named_with_what_may_stand_there(
@@ -72,9 +103,41 @@ def reference_rows() -> set[tuple[str, str]]:
     return rows
 
 
+def written_keys(model: type[BaseModel], place: str = "") -> set[tuple[str, str]]:
+    """Return (section, key) of everything that may stand in the file; a table in a table is a section of its own."""
+    found: set[tuple[str, str]] = set()
+    for name, field in model.model_fields.items():
+        key = field.alias or name
+        below = models_in(field.annotation)
+        section = f"{place}.{key}" if place else key
+        for one in below:
+            found |= written_keys(one, section)
+        if not below:
+            found.add((place, key) if place else (key, "name"))
+    return found
+
+
 def test_the_administrators_page_lists_exactly_the_keys_of_the_model() -> None:
-    model: set[tuple[str, str]] = set()
-    for section, field in site_file.Site.model_fields.items():
-        annotation: Any = field.annotation
-        model |= {(section, key) for key in annotation.model_fields}
-    assert reference_rows() == model
+    assert reference_rows() == written_keys(site_file.Site)
+
+
+def test_a_site_of_compute_nodes_must_say_how_they_reach_it(tmp_path: Path) -> None:
+    problem = refused(tmp_path, "[servers]\nkind = 'slurm'\n\n[[clusters]]\nname = 'a'\n")
+    assert problem.field == f"{tmp_path / 'site.toml'}:2"
+    assert "node_address" in problem.detail
+
+
+def test_a_whole_site_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "site.toml"
+    path.write_text(
+        site_toml(
+            users=["alice", "bob"], service="simdeck", group="simdeck-users", address="10.77.0.1", port=8000,
+            prefix=Path("/opt/simdeck"), launcher=Path("/opt/simdeck/libexec/simdeck-launch"),
+            slurm_conf=Path("/etc/slurm/slurm.conf"),
+        ),
+        encoding="utf-8",
+    )  # fmt: skip
+    site = site_file.load(path)
+    assert site.on_site
+    assert [preset.walltime_minutes for preset in site.resources().presets] == [60, 240]
+    assert [offer.name for offer in site.clusters[0].partitions] == ["normal", "debug", "gpu", "preempt"]

@@ -98,16 +98,28 @@ def install(packages: Sequence[str], ledger: Ledger, say: Callable[[str], None])
             ["apt-get", "update", "-qq"],
             ["apt-get", "install", "-qq", "-y", "-o", "DPkg::Lock::Timeout=300", "--no-install-recommends", *packages],
         ):
-            done = subprocess.run(
-                argv, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
-            )
-            if done.returncode and argv[1] == "install":
-                said = done.stderr.strip().splitlines()
-                raise refuse(f"apt-get could not install {', '.join(packages)}: {said[-1] if said else 'no reason'}",
+            code, said = run_whole(argv, environment)
+            if code and argv[1] == "install":
+                raise refuse(f"apt-get could not install {', '.join(packages)}: {said}",
                              "Install them by hand, then start again")  # fmt: skip
     finally:
         if made:
             POLICY.unlink(missing_ok=True)
+
+
+def run_whole(argv: Sequence[str], environment: dict[str, str]) -> tuple[int, str]:
+    """Run apt-get to its end even when we are to stop: half an installation is no good. Return code and last words."""
+    with subprocess.Popen(
+        argv, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        start_new_session=True,
+    ) as process:  # fmt: skip
+        try:
+            _, said = process.communicate()
+        except KeyboardInterrupt:
+            process.communicate()
+            raise
+    lines = said.strip().splitlines()
+    return process.returncode, lines[-1] if lines else "no reason given"
 
 
 def run(

@@ -110,6 +110,8 @@ def accounting(cluster: Cluster) -> list[str]:
         "AccountingStorageType=accounting_storage/slurmdbd",
         f"AccountingStorageHost={cluster.address}",
         f"AccountingStoragePort={cluster.database_port}",
+        # Towards slurmdbd this one names munge's socket.
+        f"AccountingStoragePass={cluster.munge_socket}",
         "AccountingStorageEnforce=associations,limits,qos",
         "AccountingStorageTRES=gres/gpu",
         "PriorityType=priority/multifactor",
