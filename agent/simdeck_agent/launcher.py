@@ -1,9 +1,8 @@
-"""Starts and watches the users' agents: the only place that knows how to become a user.
+"""Starts the users' agents: ``Launcher`` as processes of this process's own user, ``make_launcher`` as a site needs it.
 
-Here every agent runs as the one local user. An agent is started detached (a session of its own, no pipe to this
-process), so it outlives the service that started it; whether it runs is asked of its socket alone, never of a process
-id kept here. The agent's file ``active`` says that it has runs or tasks to finish, so that it is started again after a
-crash or a reboot.
+An agent is started detached (a session of its own, no pipe to this process), so it outlives the service that started
+it; whether it runs is asked of its socket alone, never of a process id kept here. The agent's file ``active`` says that
+it has runs or tasks to finish, so that it is started again after a crash or a reboot.
 """
 
 from __future__ import annotations
@@ -19,16 +18,18 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from simdeck_common.layout import UserHome, private_dir, user_home
-from simdeck_common.problems import Problem
 
+from simdeck_agent.launching import BaseLauncher, answers
 from simdeck_agent.settings import AgentSettings
+from simdeck_agent.site_launcher import SiteLauncher
+
+__all__ = ["ACTIVE_MARKER", "BaseLauncher", "Launcher", "SiteLauncher", "answers", "make_launcher"]
 
 log = logging.getLogger(__name__)
 
 ACTIVE_MARKER = "active"
 LOG_NAME = "agent.log"
 LOG_LIMIT = 5 * 2**20
-STARTS_AT_ONCE = 4
 # What an agent inherits. The service's tokens are not among it: the agent runs with what belongs to the user.
 _INHERITED = {
     "PATH", "HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH",
@@ -36,6 +37,11 @@ _INHERITED = {
     "http_proxy", "https_proxy", "no_proxy", "all_proxy",
 }  # fmt: skip
 _INHERITED_PREFIXES = ("LC_", "SIMDECK_", "XDG_", "SSL_", "UV_", "PIP_")
+
+
+def make_launcher(settings_file: Path, settings: AgentSettings) -> BaseLauncher:
+    """Return the launcher that the settings ask for: agents of this user, or of a site's Unix users."""
+    return (Launcher if settings.site is None else SiteLauncher)(settings_file, settings)
 
 
 def agent_environment(environ: Mapping[str, str], extra: list[str]) -> dict[str, str]:
@@ -55,32 +61,11 @@ def last_line(path: Path) -> str:
     return next((line.strip()[:300] for line in reversed(lines) if line.strip()), "")
 
 
-async def answers(socket: Path) -> bool:
-    """Say whether somebody listens on the Unix socket."""
-    try:
-        async with asyncio.timeout(5):
-            _, writer = await asyncio.open_unix_connection(str(socket))
-    except (OSError, TimeoutError):
-        return False
-    writer.close()
-    return True
-
-
-class Launcher:
-    """Agents of the local kind: processes of this process's own user.
-
-    Parameters
-    ----------
-    settings_file
-        The JSON file of ``AgentSettings`` that each agent is started with.
-    settings
-        Its content.
-    """
+class Launcher(BaseLauncher):
+    """Agents of the local kind: processes of this process's own user."""
 
     def __init__(self, settings_file: Path, settings: AgentSettings) -> None:
-        self.settings_file = settings_file
-        self.settings = settings
-        self._locks: dict[str, asyncio.Lock] = {}
+        super().__init__(settings_file, settings)
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         self._homes: dict[str, UserHome] = {}
 
@@ -90,33 +75,14 @@ class Launcher:
             self._homes[user] = user_home(self.settings.data, user)
         return self._homes[user]
 
+    def socket(self, user: str) -> Path:
+        return self.home(user).agent_socket
+
     def log_file(self, user: str) -> Path:
         return self.home(user).agent / LOG_NAME
 
-    def unavailable(self, user: str, reason: str) -> Problem:
-        """Return the 503 that says why the agent of ``user`` does not answer."""
-        return Problem("agent-unavailable", reason=reason, log=self.log_file(user))
-
-    async def running(self, user: str) -> bool:
-        """Say whether the agent of ``user`` answers now."""
-        return await answers(self.home(user).agent_socket)
-
-    async def ensure(self, user: str) -> Path:
-        """Return the socket of ``user``'s agent, which is started when it does not answer.
-
-        Raises
-        ------
-        Problem
-            503 ``agent-unavailable`` with the last line of the agent's log: it ended at once, or did not answer within
-            ``start_timeout``.
-        """
-        socket = self.home(user).agent_socket
-        if await answers(socket):
-            return socket
-        async with self._locks.setdefault(user, asyncio.Lock()):
-            if await answers(socket):
-                return socket
-            return await self._start(user, socket)
+    def log_of(self, user: str) -> str:
+        return str(self.log_file(user))
 
     async def _start(self, user: str, socket: Path) -> Path:
         process = await asyncio.to_thread(self._spawn, user)
@@ -154,39 +120,6 @@ class Launcher:
         """Return the users whose agents have said that something of theirs is unfinished."""
         users = self.settings.data / "users"
         return sorted(path.parent.parent.name for path in users.glob(f"*/agent/{ACTIVE_MARKER}"))
-
-    async def start_active(self) -> list[str]:
-        """Start the agents that have unfinished work; return the users whose agent could not be started."""
-        slots = asyncio.Semaphore(STARTS_AT_ONCE)
-
-        async def start(user: str) -> str | None:
-            try:
-                async with slots:
-                    await self.ensure(user)
-            except (Problem, OSError, ValueError) as error:
-                log.error("Cannot start the agent of %s: %s", user, error)
-                return user
-            return None
-
-        return [user for user in await asyncio.gather(*map(start, self.marked())) if user is not None]
-
-    async def watch(self, interval: float = 2.0) -> None:
-        """For ever: start agents that died with unfinished work, each more and more rarely while its start fails."""
-        wait: dict[str, float] = {}
-        due: dict[str, float] = {}
-        while True:
-            await asyncio.sleep(interval)
-            self.reap()
-            for user in self.marked():
-                if due.get(user, 0.0) > time.monotonic():
-                    continue
-                try:
-                    await self.ensure(user)
-                    wait.pop(user, None)
-                except (Problem, OSError, ValueError) as error:
-                    wait[user] = min(wait.get(user, interval) * 2, 300.0)
-                    due[user] = time.monotonic() + wait[user]
-                    log.error("Cannot start the agent of %s, next try in %.0f s: %s", user, wait[user], error)
 
     def reap(self) -> None:
         """Take note of agents that have ended, so that none stays a zombie."""

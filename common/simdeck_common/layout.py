@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import pwd
 import stat
 import tempfile
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class UserHome:
-    """The folders of one user. ``root`` is ``<data>/users/<name>`` on the embedded default."""
+    """The folders of one user. ``root`` is ``<data>/users/<name>`` on the embedded default, ``~/.simdeck`` at sites."""
 
     root: Path
     runtime: Path
@@ -70,6 +71,27 @@ def user_home(data: Path, name: str) -> UserHome:
     root = private_dir(data / "users" / name)
     short = hashlib.sha256(name.encode()).hexdigest()[:8]
     return UserHome(root=root, runtime=private_dir(runtime_dir(data) / short))
+
+
+def site_root(home: Path) -> Path:
+    """Return where the things of the Unix user with this home folder lie on a site. Touches nothing."""
+    return home / ".simdeck"
+
+
+def account_home() -> UserHome:
+    """Return the folders of the Unix user this process runs as, on a site, making the top ones (mode 700).
+
+    Only the user's own processes may ask: what belongs to somebody else is never touched.
+
+    Raises
+    ------
+    KeyError
+        The user has no account.
+    PermissionError
+        A folder is there already and is not the user's own.
+    """
+    root = private_dir(site_root(Path(pwd.getpwuid(os.getuid()).pw_dir)))
+    return UserHome(root=root, runtime=runtime_dir(root))
 
 
 def private_dir(path: Path) -> Path:

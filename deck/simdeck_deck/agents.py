@@ -1,4 +1,7 @@
-"""HTTP to a user's agent: the launcher makes sure that it runs, one pooled client per user talks to its socket."""
+"""HTTP to a user's agent: the launcher makes sure that it runs, one pooled client per user talks to its socket.
+
+Whatever is asked for by another method than GET can start work, and goes through ``BaseLauncher.working``.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from simdeck_agent.launcher import Launcher
+from simdeck_agent.launcher import BaseLauncher
 from simdeck_common.problems import Problem
 
 # An agent answers at once or streams; between two chunks of a stream lie at most its keep-alives (15 s).
@@ -18,7 +21,7 @@ LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=8, keepali
 class Agents:
     """The agents of all users, as seen from the deck."""
 
-    def __init__(self, launcher: Launcher) -> None:
+    def __init__(self, launcher: BaseLauncher) -> None:
         self.launcher = launcher
         self._clients: dict[str, tuple[Path, httpx.AsyncClient]] = {}
 
@@ -34,7 +37,7 @@ class Agents:
         known = self._clients.get(user)
         if known is not None and known[0] == socket:
             return known[1]
-        transport = httpx.AsyncHTTPTransport(uds=str(socket), limits=LIMITS)
+        transport = _Transport(self.launcher, user, socket)
         client = httpx.AsyncClient(transport=transport, base_url="http://agent", timeout=TIMEOUT, trust_env=False)
         self._clients[user] = (socket, client)
         return client
@@ -56,6 +59,24 @@ class Agents:
         for _, client in self._clients.values():
             await client.aclose()
         self._clients.clear()
+
+
+class _Transport(httpx.AsyncBaseTransport):
+    """The way to one user's agent: the launcher knows of a request that can start work before the agent does."""
+
+    def __init__(self, launcher: BaseLauncher, user: str, socket: Path) -> None:
+        self._launcher = launcher
+        self._user = user
+        self._inner = httpx.AsyncHTTPTransport(uds=str(socket), limits=LIMITS)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if request.method in ("GET", "HEAD", "OPTIONS"):
+            return await self._inner.handle_async_request(request)
+        with self._launcher.working(self._user):
+            return await self._inner.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
 
 
 def problem_of(response: httpx.Response) -> Problem:

@@ -12,7 +12,7 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from simdeck_agent.launcher import Launcher
+from simdeck_agent.launcher import BaseLauncher, make_launcher
 from simdeck_agent.problem_answers import problem_of_http, problem_of_validation, problem_response
 from simdeck_appstore.registry import Registry
 from simdeck_common.problems import Problem
@@ -54,10 +54,10 @@ class Deck:
     closing: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-def make_deck(settings: DeckSettings, launcher: Launcher | None = None) -> Deck:
+def make_deck(settings: DeckSettings, launcher: BaseLauncher | None = None) -> Deck:
     """Return the parts that ``settings`` ask for."""
     keys = Keys.load(settings.data)
-    agents = Agents(launcher or Launcher(settings.agent_settings_file, settings.agent_settings))
+    agents = Agents(launcher or make_launcher(settings.agent_settings_file, settings.agent_settings))
     registry = Registry(settings.registry)
     hub = HubAPI(settings.api_url)
     store = Store(registry, agents, settings.api_prefix + "/store/")
@@ -131,7 +131,7 @@ async def _to_home(request: Request) -> Response:
     return RedirectResponse(request.app.state.deck.settings.prefix)
 
 
-async def _look_after_agents(launcher: Launcher, interval: float) -> None:
+async def _look_after_agents(launcher: BaseLauncher, interval: float) -> None:
     while True:
         try:
             await launcher.start_active()
