@@ -141,20 +141,23 @@ class Cluster:
             return None
         return self._read(self._answered(done), facts.job)
 
-    async def history(self, job_id: str, *, shown: tuple[Job, JobEnd | None] | None = None) -> JobEnd | None:
+    async def history(self, job_id: str) -> JobEnd | None:
         """Return how a job ended, from accounting where it exists and knows, else from the controller.
 
-        ``None`` when neither remembers the job or it has not ended. ``shown`` is what ``job`` has just answered.
+        ``None`` when neither remembers the job or it has not ended.
 
         Raises
         ------
         Problem
             ``cluster-unavailable``: nobody could be asked.
         """
-        shown = shown or await self.job(job_id)
-        end = shown[1] if shown is not None else None
-        if shown is not None and end is None:
+        shown = await self.job(job_id)
+        if shown is not None and shown[1] is None:
             return None
+        return await self.accounted(job_id, shown[1] if shown is not None else None)
+
+    async def accounted(self, job_id: str, end: JobEnd | None = None) -> JobEnd | None:
+        """Return a job's end from accounting, or ``end`` (the controller's word) where that does not know better."""
         accounted = await self._accounted(job_id)
         if accounted is None:
             return end

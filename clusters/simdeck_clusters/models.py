@@ -341,7 +341,7 @@ class Snapshot:
         ranks: dict[str, int] = {}
         waiting: dict[str, list[Job]] = {}
         for job in self.jobs:
-            if job.state is JobState.PENDING and not held(job.reason):
+            if job.state is JobState.PENDING and in_line(job.reason):
                 for partition in job.partition.split(","):
                     waiting.setdefault(partition, []).append(job)
         for jobs in waiting.values():
@@ -353,7 +353,7 @@ class Snapshot:
         return ranks
 
     def position(self, job_id: str) -> int | None:
-        """Return the place in the partition's queue, from 1; ``None`` for a job that does not wait or is held."""
+        """Return the place in the partition's queue, from 1; ``None`` for a job that does not wait its turn."""
         return self._ranks.get(job_id)
 
     def nodes_of(self, partition: str) -> Iterator[Node]:
@@ -373,9 +373,9 @@ class Snapshot:
         return max(0.0, now - self.taken)
 
 
-def held(reason: str) -> bool:
-    """Return whether a waiting job is held, so that it has no place in the queue."""
-    return reason.startswith(("JobHeld", "JobHoldMaxRequeue", "Dependency", "BeginTime"))
+def in_line(reason: str) -> bool:
+    """Return whether a waiting job competes for nodes; one that is held or over a limit has no place in the queue."""
+    return not reason or reason.startswith(("Priority", "Resources", "ReqNodeNotAvail", "Nodes", "Licenses", "Prolog"))
 
 
 def _number(job_id: str) -> tuple[int, str]:

@@ -43,7 +43,7 @@ class Sighting:
     """What is known of one job that is watched.
 
     ``job`` is as last seen (``None``: never seen yet); ``gone`` is certain, and ``end`` tells how if anything
-    remembers; ``unknown_since`` is set while the scheduler does not answer, and everything else is then as it was before.
+    remembers; ``unknown_since`` is set while the scheduler does not answer; everything else is then as it was before.
     ``serial`` rises with each change.
     """
 
@@ -333,7 +333,7 @@ class Watcher:
                 entry.misses = 0
                 self._set(entry, job=replace(shown[0], name=entry.sighting.name), unknown_since=None)
                 return
-            end = await self.cluster.history(entry.job_id, shown=shown)
+            end = await self.cluster.accounted(entry.job_id, shown[1] if shown is not None else None)
             if end is not None or entry.misses >= MISSES:
                 self._set(entry, gone=True, end=end, position=None, unknown_since=None)
                 return

@@ -115,6 +115,58 @@ CATALOGUE: dict[str, Entry] = {
         "The hub could not stop your Jupyter server: {reason}.",
         "Try again, or read the hub's log.",
     ),
+    # --- servers as jobs ----------------------------------------------------------------------------------------
+    "server-submit-failed": Entry(
+        500,
+        "The job could not be handed in",
+        "Preparing the server's job met an error ({reason}).",
+        "Try again; if it comes back, ask the administrator to look into the hub's log.",
+    ),
+    "server-start-cancelled": Entry(
+        409, "The start was cancelled", "The server's start was cancelled.", "Start it again when you need it."
+    ),
+    "server-too-many": Entry(
+        403,
+        "Too many servers",
+        "You may have {limit} servers at once on this cluster.",
+        "Stop one of your servers, or choose another cluster.",
+    ),
+    "server-certificate": Entry(
+        500,
+        "No certificate fits",
+        "With inner TLS a server's certificate must name its node, and partition {partition} has {count} names.",
+        "Wait until the cluster's nodes are known, choose a smaller partition, or ask the administrator.",
+    ),
+    "server-queue-timeout": Entry(
+        504,
+        "The job waited too long",
+        "The job did not start within {minutes} minutes, the limit of this site, and was ended.",
+        "Ask for less, or at another time; the estimate before the start says when there will be room.",
+    ),
+    "server-boot-timeout": Entry(
+        504,
+        "The server did not report",
+        "The job ran on {nodes} for {minutes} minutes without reaching the hub, and was ended.",
+        "See the log below: it says what the server met. The administrator can run `simdeck doctor` to check the way from nodes to the hub.",
+    ),
+    "server-handshake-timeout": Entry(
+        504,
+        "The server does not answer",
+        "The server on {nodes} reported to the hub, but the hub could not reach it within {minutes} minutes, and the job was ended.",
+        "Ask the administrator to check that the hub and the proxy reach the nodes' ports.",
+    ),
+    "server-not-expected": Entry(
+        409,
+        "Not expected now",
+        "This server is not expected to say where it listens.",
+        "Nothing is to be done; a server tries again by itself.",
+    ),
+    "server-gone": Entry(
+        502,
+        "The job ended",
+        "The job is over, and neither Slurm nor the job itself left word why.",
+        "Start it again; if it ends again, send the bundle to the administrator.",
+    ),
     # --- agent --------------------------------------------------------------------------------------------------
     "task-not-found": Entry(404, "No such task", "There is no task {task}.", "List the tasks to see their ids."),
     "task-interrupted": Entry(
@@ -325,7 +377,7 @@ CATALOGUE: dict[str, Entry] = {
     "port-taken": Entry(
         409,
         "The port is taken",
-        "Port {port} on 127.0.0.1 is taken by {holder}.",
+        "Port {port} on {host} is taken by {holder}.",
         "Choose another one: PORT={other} make up.",
     ),
     "refuses-root": Entry(
@@ -540,6 +592,100 @@ CATALOGUE: dict[str, Entry] = {
     ),
     "cluster-job-not-found": Entry(
         404, "No such job", "The cluster {cluster} has no job {job}.", "It may have ended long ago."
+    ),
+    "server-out-of-memory": Entry(
+        500,
+        "The server ran out of memory",
+        "It needed more memory than it had asked for ({limit}), and was ended.",
+        "Start it again with more memory.",
+    ),
+    "server-time-limit": Entry(
+        500,
+        "The server's time was up",
+        "It had asked for {time}, and that is over.",
+        "Continue in a new job, with more time if you need it; runs go on without it.",
+    ),
+    "server-node-failure": Entry(
+        500, "The node failed", "Something is wrong with {node}, where the server ran.", "Start the server again."
+    ),
+    "server-preempted": Entry(
+        500,
+        "A more important job took the place",
+        "The cluster {cluster} ended the server to make room for a job of higher priority.",
+        "Start it again, or choose a partition or QoS that cannot be pre-empted.",
+    ),
+    "server-cancelled": Entry(
+        200, "The server was stopped", "Its job was cancelled.", "Start it again when you need it."
+    ),
+    "server-cancelled-by-admin": Entry(
+        500,
+        "An administrator cancelled the job",
+        "Somebody who is not you ended the server's job on {cluster}.",
+        "Ask the administrator of the cluster why; then start it again.",
+    ),
+    "server-limit-refused": Entry(
+        422, "A limit of the cluster refused the job", "It was never started: {reason}.", "{remedy}"
+    ),
+    "server-launch-failed": Entry(
+        500,
+        "The job could not be started on its node",
+        "Slurm could not start it on {node}: a file system, a log-in environment or the node itself is at fault.",
+        "Start it again; if this comes back, tell the administrator.",
+    ),
+    "server-environment-missing": Entry(
+        500,
+        "The environment is not there",
+        "The node cannot read {environment}.",
+        "Choose another environment, and tell the administrator.",
+    ),
+    "server-module-missing": Entry(
+        500,
+        "A module is missing",
+        "The node cannot load {module}.",
+        "Choose another environment, and tell the administrator.",
+    ),
+    "server-setup-failed": Entry(
+        500,
+        "Preparing the environment failed",
+        "The environment's own set-up ended with status {status}.",
+        "Choose another environment, and tell the administrator.",
+    ),
+    "server-command-not-found": Entry(
+        500,
+        "The server's program is not there",
+        "The node cannot find {command}.",
+        "Choose another environment, and tell the administrator.",
+    ),
+    "server-hub-unreachable": Entry(
+        500,
+        "The node cannot reach the hub",
+        "The server started on {node}, but could not connect to the hub.",
+        "Start it again; if this comes back, tell the administrator to run `simdeck doctor`.",
+    ),
+    "server-died-before-ready": Entry(
+        500,
+        "The server ended while it was starting",
+        "It ended with {status} before it was ready.",
+        "Read the last lines of its log below, then start it again.",
+    ),
+    "server-requeued": Entry(
+        503,
+        "The job starts again",
+        "The cluster {cluster} put the job back into its queue.",
+        "Wait: it starts by itself.",
+    ),
+    "server-crashed": Entry(
+        500,
+        "The server ended by itself",
+        "It ended with {status} while it was in use.",
+        "Read the last lines of its log below, then start it again.",
+    ),
+    "server-ended": Entry(200, "The server has ended", "It ended as it should.", "Start it again when you need it."),
+    "server-end-unknown": Entry(
+        500,
+        "The server is gone, and nothing says why",
+        "Neither the cluster {cluster} nor the job itself remembers how it ended.",
+        "Start it again; if this comes back, tell the administrator.",
     ),
     "cluster-launcher-failed": Entry(
         502,

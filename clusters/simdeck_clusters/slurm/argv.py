@@ -82,7 +82,7 @@ def show_job(job: str) -> list[str]:
 
 def show_nodes() -> list[str]:
     """All nodes with addresses, sizes, use and state."""
-    return ["scontrol", "show", "node", "--oneliner", "--all"]
+    return ["scontrol", "show", "node", "--oneliner", "--all", "--details"]
 
 
 def show_partitions() -> list[str]:

@@ -17,8 +17,8 @@ _GPU = re.compile(r"gpu(?::([A-Za-z0-9_.\-]+))??:(\d+)(?:\([^)]*\))?")
 def pairs(line: str) -> dict[str, str]:
     """Return the Key=value pairs of one line of `scontrol`; a value goes on until the next key."""
     found = list(_PAIR.finditer(line))
-    ends = [one.start() for one in found[1:]] + [len(line)]
-    return {one[1]: line[one.end() : end].strip() for one, end in zip(found, ends, strict=True)}
+    ends = [*(one.start() for one in found[1:]), len(line)]
+    return {one[1]: line[one.end() : end].strip() for one, end in zip(found, ends, strict=False)}
 
 
 def _lines(output: str, key: str, nothing: str) -> Iterator[dict[str, str]]:
@@ -72,11 +72,8 @@ def _gpus(by: dict[str, str]) -> tuple[Gpu, ...]:
     for kind, count in _GPU.findall(text(by.get("Gres", ""))):
         totals[kind] = totals.get(kind, 0) + int(count)
     used: dict[str, int] = {}
-    for kind, count in re.findall(r"gres/gpu(?::([A-Za-z0-9_.\-]+))?=(\d+)", by.get("AllocTRES", "")):
-        used[kind] = int(count)
-    if list(totals) != [""] and len(totals) == 1 and "" in used:
-        # Accounting may count GPUs without their type; with one type on the node that is the type.
-        used.setdefault(next(iter(totals)), used[""])
+    for kind, count in _GPU.findall(text(by.get("GresUsed", ""))):
+        used[kind] = used.get(kind, 0) + int(count)
     return tuple(Gpu(kind, total, min(total, used.get(kind, 0))) for kind, total in sorted(totals.items()))
 
 
