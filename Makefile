@@ -4,10 +4,15 @@ SHELL := /bin/sh
 BOOTSTRAP = $(PYTHON) bootstrap/environments.py
 UV = .simdeck/tools/uv-*/bin/uv
 
-.PHONY: up test check bench nightly lock clean environments dev
+.PHONY: up site test check bench nightly lock clean environments dev
 
 up:
 	@exec $(BOOTSTRAP) --then .venv/bin/simdeck up
+
+# A trial of a whole multi-user site on this machine, as root on Debian or Ubuntu; Ctrl-C takes it away again.
+# PORT, USERS, SUBNET, SERVICE_USER and ACCOUNTING=1 (slurmdbd on a private MariaDB) change it.
+site:
+	@exec $(BOOTSTRAP) --then .venv/bin/python -m simdeck_hub.trial
 
 environments:
 	@$(BOOTSTRAP)
@@ -37,4 +42,4 @@ lock: environments
 
 # Environments and caches; data folders stay.
 clean:
-	rm -rf .venv node_modules .simdeck/tools .simdeck/envs .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf .venv node_modules .simdeck/tools .simdeck/envs /var/lib/simdeck-trial/prefix .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -28,7 +28,7 @@ def app() -> None:
 @click.option("--lock/--no-lock", default=True, help="Resolve the packages at once (needs the network).")
 def new(name: str, folder: Path | None, kind: str, title: str, lock: bool) -> None:
     """Start a project that already runs."""
-    from simdeck_hub.supervisor import uv_program
+    from simdeck_hub.agent_settings import uv_program
 
     made = create(folder or Path(name), name, kind, title)
     click.echo(f"Made {made}.")
@@ -43,7 +43,7 @@ def new(name: str, folder: Path | None, kind: str, title: str, lock: bool) -> No
 @click.option("--upgrade", is_flag=True, help="Take the newest versions; else earlier pins are kept.")
 def lock_command(project: Path, upgrade: bool) -> None:
     """Resolve requirements.in into requirements.lock, with hashes."""
-    from simdeck_hub.supervisor import uv_program
+    from simdeck_hub.agent_settings import uv_program
 
     click.echo(f"Wrote {make_lock(project, uv_program(), upgrade=upgrade)}.")
 
@@ -54,7 +54,7 @@ def lock_command(project: Path, upgrade: bool) -> None:
 @click.pass_context
 def check(context: click.Context, project: Path, as_json: bool) -> None:
     """Run what the store runs: build, install, the app's own checks, its page, its licences."""
-    from simdeck_hub.supervisor import uv_program
+    from simdeck_hub.agent_settings import uv_program
 
     checkout = Checkout.find()
     if not checkout.backend_python.exists():

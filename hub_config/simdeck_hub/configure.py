@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 import sys
@@ -16,6 +17,8 @@ from typing import Any
 from simdeck_common.files import write_atomically
 
 from simdeck_hub import scopes, site_file
+from simdeck_hub.auth_configure import configure_auth
+from simdeck_hub.configure_slurm import slurm_servers
 from simdeck_hub.places import DataFolder
 from simdeck_hub.ports import HOST
 from simdeck_hub.secrets_file import Secrets
@@ -26,27 +29,54 @@ HERE = Path(__file__).parent
 
 @dataclass(frozen=True)
 class Runtime:
-    """What `simdeck up` decided for this start: ports, and the site file it read."""
+    """What `simdeck up` decided for this start: ports and addresses, and the site file it read."""
 
     port: int
     proxy_api_port: int
     hub_port: int
     deck_port: int
     site_file: str | None
+    ip: str = HOST
+    node_address: str | None = None
+    public_url: str | None = None
+
+    @property
+    def here(self) -> str:
+        """Where this machine's own processes reach the proxy."""
+        return f"http://{url_host(reachable(self.ip))}:{self.port}"
 
     @property
     def address(self) -> str:
-        return f"http://{HOST}:{self.port}"
+        """What people open."""
+        return self.public_url or self.here
+
+    @property
+    def own_api(self) -> str:
+        """Base URL of the REST API for this machine's own processes, through the proxy."""
+        return f"{self.here}{DECK_PREFIX}api/v1"
 
     @property
     def api(self) -> str:
-        """Base URL of the REST API, through the proxy."""
-        return f"{self.address}{DECK_PREFIX}api/v1"
+        """Base URL of the REST API for users' servers, wherever they run."""
+        if self.node_address is None:
+            return self.own_api
+        return f"http://{url_host(self.node_address)}:{self.port}{DECK_PREFIX}api/v1"
+
+    @property
+    def hub(self) -> str:
+        """The hub past the proxy, for its servers and services."""
+        return f"http://{url_host(self.node_address or HOST)}:{self.hub_port}"
+
+    @property
+    def hub_ip(self) -> str:
+        """The address the hub's own interface listens on: the nodes' one where that is an address, else all."""
+        if self.node_address is None or is_address(self.node_address):
+            return self.node_address or HOST
+        return "0.0.0.0"  # noqa: S104  (a name says nothing about which of this machine's addresses it is)
 
     @property
     def hub_api(self) -> str:
-        """The hub's own API, past the proxy."""
-        return f"http://{HOST}:{self.hub_port}/hub/api"
+        return f"{self.hub}/hub/api"
 
     @property
     def deck(self) -> str:
@@ -69,19 +99,48 @@ def configure(c: Any, environ: Mapping[str, str] = os.environ) -> site_file.Site
     return site
 
 
+def is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def reachable(ip: str) -> str:
+    """Return an address to reach a listener of ``ip`` at: this machine itself where that is all addresses."""
+    return {"0.0.0.0": HOST, "::": "::1"}.get(ip, ip)  # noqa: S104
+
+
+def url_host(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
 def apply(c: Any, site: site_file.Site, runtime: Runtime, data: DataFolder, secrets: Secrets) -> None:
     """Set every option; pure but for ``c``."""
     _hub(c, site, runtime, data)
     _proxy(c, runtime, secrets)
-    _people(c, site, data)
+    configure_auth(
+        c,
+        site,
+        data,
+        public_url=runtime.address,
+        unix_accounts=site.on_site,
+        unix_group=site.service.group if site.on_site else None,
+        groups=site.groups or None,
+    )
     _services(c, runtime, secrets)
-    _servers(c, site, runtime, data)
+    if site.on_site:
+        slurm_servers(c, site, runtime, data)
+    else:
+        _local_servers(c, site, runtime, data)
 
 
 def _hub(c: Any, site: site_file.Site, runtime: Runtime, data: DataFolder) -> None:
     hub = c.JupyterHub
-    hub.bind_url = f"{runtime.address}/"
-    hub.hub_bind_url = f"http://{HOST}:{runtime.hub_port}"
+    hub.bind_url = f"http://{url_host(runtime.ip)}:{runtime.port}/"
+    hub.hub_bind_url = f"http://{url_host(runtime.hub_ip)}:{runtime.hub_port}"
+    hub.hub_connect_url = runtime.hub
     hub.db_url = f"sqlite:///{data.hub / 'jupyterhub.sqlite'}"
     hub.cookie_secret_file = str(data.private / "cookie-secret")
     hub.default_url = DECK_PREFIX
@@ -105,19 +164,6 @@ def _proxy(c: Any, runtime: Runtime, secrets: Secrets) -> None:
     proxy.auth_token = secrets.proxy_token
 
 
-def _people(c: Any, site: site_file.Site, data: DataFolder) -> None:
-    c.JupyterHub.authenticator_class = "simdeck_hub.authenticator.OneTimePasswordAuthenticator"
-    c.OneTimePasswordAuthenticator.password_folder = str(data.private)
-    c.Authenticator.allowed_users = set(site.hub_users())
-    c.Authenticator.admin_users = set(site.admins())
-    c.Authenticator.allow_all = False
-    # Only the users of the site file: one who was taken out of it may not come back by an old entry of the database.
-    c.Authenticator.allow_existing_users = False
-    c.Authenticator.delete_invalid_users = False
-    c.JupyterHub.custom_scopes = scopes.DEFINITIONS
-    c.JupyterHub.load_roles = scopes.roles(site.admins())
-
-
 def _services(c: Any, runtime: Runtime, secrets: Secrets) -> None:
     c.JupyterHub.services = [
         {
@@ -134,7 +180,7 @@ def _services(c: Any, runtime: Runtime, secrets: Secrets) -> None:
     ]
 
 
-def _servers(c: Any, site: site_file.Site, runtime: Runtime, data: DataFolder) -> None:
+def _local_servers(c: Any, site: site_file.Site, runtime: Runtime, data: DataFolder) -> None:
     c.JupyterHub.spawner_class = "simdeck_spawners.local.LocalSpawner"
     local = c.LocalSpawner
     local.data = str(data.root)
@@ -148,11 +194,7 @@ def _servers(c: Any, site: site_file.Site, runtime: Runtime, data: DataFolder) -
     local.start_timeout = site.server.start_timeout
     local.http_timeout = site.server.start_timeout
     local.poll_interval = 5
-    local.oauth_client_allowed_scopes = [
-        scopes.ACCESS_DECK,
-        f"{scopes.PREFIX}runs!user",
-        f"{scopes.PREFIX}apps:read!user",
-    ]
+    local.oauth_client_allowed_scopes = scopes.IN_SERVER
 
 
 def deck_environment(runtime: Runtime, secrets: Secrets, data: DataFolder) -> dict[str, str]:

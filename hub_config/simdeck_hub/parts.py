@@ -33,10 +33,10 @@ def proxy(runtime: Runtime, data: DataFolder, checkout: Checkout, secrets: Secre
     """configurable-http-proxy: the only part people's browsers speak to."""
     argv = [
         str(checkout.node()), str(checkout.proxy_script),
-        "--ip", HOST, "--port", str(runtime.port),
+        "--ip", runtime.ip, "--port", str(runtime.port),
         "--api-ip", HOST, "--api-port", str(runtime.proxy_api_port),
-        "--default-target", f"http://{HOST}:{runtime.hub_port}",
-        "--error-target", f"http://{HOST}:{runtime.hub_port}/hub/error",
+        "--default-target", runtime.hub,
+        "--error-target", f"{runtime.hub}/hub/error",
     ]  # fmt: skip
 
     async def ready() -> bool:

@@ -29,11 +29,20 @@ class Checkout:
     def find(cls, environ: Mapping[str, str] = os.environ) -> Checkout:
         """Return the checkout this package runs from; ``SIMDECK_CHECKOUT`` names another."""
         named = environ.get("SIMDECK_CHECKOUT")
-        return cls(Path(named).resolve() if named else Path(__file__).resolve().parents[2])
+        if named:
+            return cls(Path(named).resolve())
+        sources = Path(__file__).resolve().parents[2]
+        # Installed as a wheel: the environment stands in a prefix that has a checkout's layout.
+        return cls(sources if (sources / "pyproject.toml").is_file() else Path(sys.prefix).resolve().parent)
 
     @property
     def registry(self) -> Path:
         return self.root / "registry"
+
+    @property
+    def own_wheel(self) -> Path | None:
+        """Simdeck itself as a wheel, in a prefix; a checkout builds its own."""
+        return next(iter(sorted((self.root / "wheels").glob("simdeck-*.whl"))), None)
 
     @property
     def backend_python(self) -> Path:
@@ -86,8 +95,11 @@ class DataFolder:
             return cls(Path(named).expanduser().resolve())
         return cls((checkout or Checkout.find(environ)).root / ".simdeck")
 
-    def make(self) -> None:
+    def make(self, *, on_site: bool = False) -> None:
         """Make the folder and its parts, each for the owner alone (mode 700).
+
+        On a site users' processes read ``agent.json``, the registry and ``public/``: the folder itself can be passed
+        through (711), what is private in it cannot be entered.
 
         Raises
         ------
@@ -95,8 +107,12 @@ class DataFolder:
             ``data-folder``: it cannot be made, or belongs to somebody else.
         """
         try:
-            for folder in (self.root, self.hub, self.private, self.logs, self.users):
+            for folder in (self.root, self.hub, self.private, self.logs, self.users, self.agents):
                 private_dir(folder)
+            if on_site:
+                self.public.mkdir(exist_ok=True)
+                self.public.chmod(0o755)
+                self.root.chmod(0o711)
         except OSError as error:
             raise Problem("data-folder", folder=self.root, reason=error.strerror or str(error)) from error
 
@@ -120,6 +136,16 @@ class DataFolder:
     @property
     def users(self) -> Path:
         return self.root / "users"
+
+    @property
+    def agents(self) -> Path:
+        """Sockets of users' agents, on a site."""
+        return self.root / "agents"
+
+    @property
+    def public(self) -> Path:
+        """What every user may read, on a site: the clusters' numbers."""
+        return self.root / "public"
 
     @property
     def built_registry(self) -> Path:

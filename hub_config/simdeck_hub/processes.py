@@ -48,8 +48,11 @@ class Found:
                 os.kill(self.pid, number)
 
 
-def find(instance: str, proc: Path = Path("/proc")) -> list[Found]:
-    """Return this user's living processes of ``instance`` and our own descendants; never us or our parents."""
+def find(instance: str, proc: Path = Path("/proc"), *, own_only: bool = False) -> list[Found]:
+    """Return this user's living processes of ``instance`` and our own descendants; never us or our parents.
+
+    ``own_only`` leaves out descendants of other users: what is being started for them is theirs.
+    """
     spared = own_line()
     parents: dict[int, int] = {}
     marked: set[int] = set()
@@ -65,9 +68,16 @@ def find(instance: str, proc: Path = Path("/proc")) -> list[Found]:
     found = []
     for pid in sorted(chosen):
         ticks = start_ticks(pid)
-        if ticks is not None:
+        if ticks is not None and not (own_only and owner_of(pid) != os.geteuid()):
             found.append(Found(pid, ticks, command_of(pid)))
     return found
+
+
+def owner_of(pid: int) -> int | None:
+    try:
+        return Path(f"/proc/{pid}").stat().st_uid
+    except OSError:
+        return None
 
 
 def descendants(root: int, parents: dict[int, int]) -> set[int]:
@@ -119,6 +129,7 @@ async def stop_all(
     grace: float = GRACE_SECONDS,
     hurry: Callable[[], bool] = lambda: False,
     report: Callable[[str], None] = lambda message: None,
+    own_only: bool = False,
 ) -> list[Found]:
     """End every process of ``instance``: TERM wave by wave, then KILL until none is left.
 
@@ -126,7 +137,7 @@ async def stop_all(
     ``grace`` seconds (a process stuck in the kernel), normally nothing.
     """
     for index, (name, _) in enumerate(WAVES):
-        wave = [found for found in find(instance) if wave_of(found.command) <= index]
+        wave = [found for found in find(instance, own_only=own_only) if wave_of(found.command) <= index]
         if not wave:
             continue
         report(f"stopping {name}")
@@ -138,7 +149,7 @@ async def stop_all(
         for found in wave:
             found.send(signal.SIGKILL)
     deadline = time.monotonic() + grace
-    while left := find(instance):
+    while left := find(instance, own_only=own_only):
         for found in left:
             found.send(signal.SIGKILL)
         await _gone(left, 0.2, lambda: False)

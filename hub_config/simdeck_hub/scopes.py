@@ -42,6 +42,9 @@ SERVER_TOKEN = [
 ]
 """What the token in a user's Jupyter server may do: report activity, and what an app needs."""
 
+IN_SERVER = [ACCESS_DECK, f"{PREFIX}runs!user", f"{PREFIX}apps:read!user"]
+"""What a person's session in their server's pages carries."""
+
 OWN_SERVER = ["servers!user", "read:users:name!user"]
 """What starting, stopping and looking at the own Jupyter server takes at the hub."""
 

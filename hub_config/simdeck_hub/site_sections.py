@@ -112,13 +112,13 @@ class ServersSection(Section):
         "local", description="Where users' servers run: `local` on this machine, `slurm` as batch jobs of their own."
     )
     queue_timeout: int = Field(
-        7 * 86400, ge=60, description="Seconds a server's job may wait in the queue before it is taken back."
+        0, ge=0, description="Seconds a server's job may wait in the queue before it is taken back; 0: for ever."
     )
     boot_timeout: int = Field(
         300, ge=10, le=86400, description="Seconds from the job's start until the server reports from its node."
     )
     handshake_timeout: int = Field(
-        60, ge=5, le=3600, description="Seconds from that report until the hub reaches the server."
+        120, ge=5, le=3600, description="Seconds from that report until the hub reaches the server."
     )
     named_limit: int = Field(
         5, ge=0, le=100, description="Servers a user may have beside the default one, for apps that ask for their own."

@@ -10,27 +10,26 @@ import asyncio
 import contextlib
 import ctypes
 import os
-import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from simdeck_agent.settings import AgentSettings
 from simdeck_common.files import write_atomically
 from simdeck_common.problems import Problem
 
 from simdeck_hub import instance, parts, processes, scopes
+from simdeck_hub.agent_settings import write_agent_settings
 from simdeck_hub.child import Child, ChildSpec, cut_log
-from simdeck_hub.configure import Runtime
+from simdeck_hub.configure import Runtime, is_address
 from simdeck_hub.hub_api import HubApi
 from simdeck_hub.instance import Running
 from simdeck_hub.passwords import PasswordStore
 from simdeck_hub.places import Checkout, DataFolder, hub_python
-from simdeck_hub.ports import free_ports, holder, is_free, next_free
+from simdeck_hub.ports import HOST, free_ports, holder, is_free, next_free
 from simdeck_hub.progress import Progress
 from simdeck_hub.secrets_file import Secrets
 from simdeck_hub.site_file import Site
@@ -64,9 +63,14 @@ class Supervisor:
         Problem
             ``already-running``, ``port-taken``, ``start-failed`` …: everything that was started has been stopped again.
         """
-        self.data.make()
+        if self.site.on_site:
+            # What users are to read they can read; everything private has its mode set.
+            os.umask(0o022)
+        self.data.make(on_site=self.site.on_site)
         with instance.single_instance(self.data):
-            become_subreaper()
+            if not self.site.on_site:
+                # On a site agents outlive us, so they are not to become our children.
+                become_subreaper()
             loop = asyncio.get_running_loop()
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 loop.add_signal_handler(number, self._on_signal)
@@ -93,18 +97,18 @@ class Supervisor:
     async def _start(self) -> None:
         cleared = await self._clear_strays()
         if not await self._free_port(wait=cleared):
-            raise Problem("port-taken", port=self.port, holder=holder(self.port), other=next_free(self.port))
+            raise Problem(
+                "port-taken", host=self.ip, port=self.port, holder=holder(self.port), other=next_free(self.port)
+            )
         self.checkout.check()
         secrets = Secrets.load_or_make(self.data.private)
-        proxy_api, hub_port, deck_port = free_ports(3)
-        chosen = str(self.site_file) if self.site_file else None
-        runtime = Runtime(self.port, proxy_api, hub_port, deck_port, chosen)
+        runtime = self._runtime()
         runtime.write(self.data)
         write_agent_settings(self.data, self.checkout, self.site)
         hub = HubApi(runtime.hub_api, secrets.operator_token, str(self.data.logs / "hub.log"))
         running = Running(
-            pid=os.getpid(), address=runtime.address, api=runtime.api, hub_api=runtime.hub_api, started=instance.now(),
-            users=self.site.hub_users(),
+            pid=os.getpid(), address=runtime.address, api=runtime.own_api, hub_api=runtime.hub_api,
+            started=instance.now(), users=self.site.hub_users(),
         )  # fmt: skip
         instance.write_state(self.data, running)
         instance.remember(self.data)
@@ -118,9 +122,45 @@ class Supervisor:
                 self._step("Deck", self._child(parts.deck(runtime, self.data, secrets))),
             )
             await self._step("Routes", self._routes(runtime, hub))
-            await self._step("Tokens", self._cli_tokens(hub))
+            if not self.site.on_site:
+                await self._step("Tokens", self._cli_tokens(hub))
         instance.write_state(self.data, Running(**{**running.__dict__, "ready": True}))
         self._say_ready(runtime)
+
+    def _runtime(self) -> Runtime:
+        """Choose ports and addresses."""
+        proxy_api, hub_port, deck_port = free_ports(3)
+        node_address = self.site.hub.node_address if self.site.on_site else None
+        runtime = Runtime(
+            self.port, proxy_api, hub_port, deck_port, str(self.site_file) if self.site_file else None,
+            ip=self.ip, node_address=node_address, public_url=self.site.hub.public_url,
+        )  # fmt: skip
+        return replace(runtime, hub_port=self._hub_port(runtime)) if self.site.on_site else runtime
+
+    def _hub_port(self, runtime: Runtime) -> int:
+        """Return the port of the hub's own interface: the last start's, because servers on nodes know it."""
+        wanted = self.site.hub.api_port
+        if wanted is not None:
+            if not is_free(wanted, runtime.hub_ip):
+                raise Problem(
+                    "port-taken", host=runtime.hub_ip, port=wanted, holder=holder(wanted), other=runtime.hub_port
+                )
+            return wanted
+        try:
+            last = Runtime.read(self.data).hub_port
+        except (OSError, ValueError, TypeError):
+            return runtime.hub_port
+        return last if is_free(last, runtime.hub_ip) else runtime.hub_port
+
+    @property
+    def ip(self) -> str:
+        """The address people's port is opened on."""
+        if self.site.hub.ip is not None:
+            return self.site.hub.ip
+        node = self.site.hub.node_address
+        if not self.site.on_site or node is None:
+            return HOST
+        return node if is_address(node) else "0.0.0.0"  # noqa: S104
 
     async def _step(self, name: str, work: object) -> None:
         self.progress.begin(name)
@@ -129,16 +169,16 @@ class Supervisor:
 
     async def _clear_strays(self) -> bool:
         """End what an earlier start left behind when it was killed; return whether there was anything."""
-        if not processes.find(self.data.instance):
+        if not processes.find(self.data.instance, own_only=self.site.on_site):
             return False
         self.progress.console.print("Ending what the last start left behind …")
-        await processes.stop_all(self.data.instance)
+        await processes.stop_all(self.data.instance, own_only=self.site.on_site)
         return True
 
     async def _free_port(self, *, wait: bool) -> bool:
         """Return whether the port is free; ``wait``: a killed proxy's socket closes a moment after its process."""
         deadline = time.monotonic() + (PORT_SECONDS if wait else 0.0)
-        while not is_free(self.port):
+        while not is_free(self.port, self.ip):
             if time.monotonic() >= deadline:
                 return False
             await asyncio.sleep(0.05)
@@ -161,6 +201,8 @@ class Supervisor:
         log = self.data.logs / "registry.log"
         argv = [str(hub_python()), "-m", "simdeck_appstore.build"]
         argv += ["--source", str(self.checkout.registry), "--output", str(self.data.built_registry)]
+        if self.checkout.own_wheel is not None:
+            argv += ["--simdeck", str(self.checkout.own_wheel)]
         output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         try:
             process = await asyncio.create_subprocess_exec(
@@ -182,7 +224,7 @@ class Supervisor:
 
     async def _routes(self, runtime: Runtime, hub: HubApi) -> None:
         """Wait until the deck answers through the proxy."""
-        url = f"{runtime.api}/openapi.json"
+        url = f"{runtime.own_api}/openapi.json"
         for attempt in range(int(START_SECONDS / 0.05)):
             if await parts.answers(url, {}):
                 return
@@ -207,6 +249,10 @@ class Supervisor:
 
     def _say_ready(self, runtime: Runtime) -> None:
         """Print where to go and how to sign in: one line (and one for each further user of the site file)."""
+        if self.site.auth.kind != "one-time":
+            sys.stdout.write(f"{self.site.site.name} is ready: {runtime.address}\n")
+            sys.stdout.flush()
+            return
         store = PasswordStore(self.data.private)
         for position, user in enumerate(self.site.hub_users()):
             lead = f"{self.site.site.name} is ready: {runtime.address} –" if position == 0 else "  also:"
@@ -239,6 +285,7 @@ class Supervisor:
         stubborn = await processes.stop_all(
             self.data.instance,
             hurry=lambda: self.signals > 1,
+            own_only=self.site.on_site,
         )
         for child in self.children:
             if child.process is not None:
@@ -250,36 +297,6 @@ class Supervisor:
         instance.clear_state(self.data)
         if self.signals:
             self.progress.console.print("Stopped.")
-
-
-def write_agent_settings(data: DataFolder, checkout: Checkout, site: Site) -> None:
-    """Write ``agent.json``: what every user's agent is started with."""
-    given = {
-        "data": data.root,
-        "backend_python": checkout.backend_python,
-        "app_python": str(real_python()),
-        "uv": uv_program(),
-        "registries": [str(data.built_registry), *site.store.registries],
-        "idle_seconds": site.agent.idle_seconds,
-        "worker_idle_seconds": site.agent.worker_idle_seconds,
-    }
-    AgentSettings.model_validate({name: value for name, value in given.items() if value is not None}).write(
-        data.agent_settings
-    )
-
-
-def uv_program() -> Path:
-    """Return the uv of the hub's environment, else the one on ``PATH``."""
-    beside = hub_python().parent / "uv"
-    found = str(beside) if beside.exists() else shutil.which("uv")
-    if not found:
-        raise Problem("environment-missing", what="uv")
-    return Path(found)
-
-
-def real_python() -> Path:
-    """Return the interpreter this environment was made from: apps' environments must not hang on this one."""
-    return Path(getattr(sys, "_base_executable", sys.executable)).resolve()
 
 
 def become_subreaper() -> None:

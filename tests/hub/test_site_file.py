@@ -132,8 +132,7 @@ def test_a_whole_site_is_read(tmp_path: Path) -> None:
     path.write_text(
         site_toml(
             users=["alice", "bob"], service="simdeck", group="simdeck-users", address="10.77.0.1", port=8000,
-            prefix=Path("/opt/simdeck"), launcher=Path("/opt/simdeck/libexec/simdeck-launch"),
-            slurm_conf=Path("/etc/slurm/slurm.conf"),
+            prefix=Path("/opt/simdeck"), slurm_conf=Path("/etc/slurm/slurm.conf"),
         ),
         encoding="utf-8",
     )  # fmt: skip

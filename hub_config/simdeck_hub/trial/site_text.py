@@ -36,7 +36,6 @@ kind = "slurm"
 name = "simdeck"
 title = "Trial cluster"
 executor = "sudo"
-launcher = {launcher}
 slurm_conf = {slurm_conf}
 poll_seconds = 2
 facts_seconds = 10
@@ -86,13 +85,13 @@ walltime = "4:00:00"
 
 
 def site_toml(
-    *, users: Sequence[str], service: str, group: str, address: str, port: int, prefix: Path, launcher: Path,
+    *, users: Sequence[str], service: str, group: str, address: str, port: int, prefix: Path,
     slurm_conf: Path, extra: str = "",
 ) -> str:  # fmt: skip
     """Return the site file's text; the first user looks after the site."""
     values = {
         "users": list(users), "admins": list(users[:1]), "service": service, "group": group, "address": address,
-        "prefix": str(prefix), "launcher": str(launcher), "slurm_conf": str(slurm_conf),
+        "prefix": str(prefix), "slurm_conf": str(slurm_conf),
     }  # fmt: skip
     quoted = {name: json.dumps(value) for name, value in values.items()}
     return TEMPLATE.format(port=port, extra=f"\n{extra}" if extra else "", **quoted)

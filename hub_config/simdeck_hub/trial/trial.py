@@ -161,7 +161,7 @@ class Trial:
     def make_launcher(self) -> None:
         """Install the launcher and the sudo rule of this trial."""
         options = self.options
-        places = Places(self.run, sudoers=Path("/etc/sudoers.d") / f"simdeck-trial-{self.mark}")
+        places = Places(self.prefix, sudoers=Path("/etc/sudoers.d") / f"simdeck-trial-{self.mark}")
         conf = str(self.slurm.cluster.config)
         config = LaunchConfig(
             service_user=options.service,
@@ -171,14 +171,14 @@ class Trial:
         )
         rule = launcher.sudoers_text(options.service, options.group, places.program)
         self.ledger.note("file", path=str(places.sudoers), line=rule.splitlines()[-1])
+        self.ledger.note("folder", path=str(places.program.parent))
         launcher.install(places, config, options.group, python=Path(self.python))
-        self.launcher = places.program
 
     def write_site(self) -> None:
         """Write the site file: what an administrator would write for this cluster."""
         text = site_text.site_toml(
             users=self.options.users, service=self.options.service, group=self.options.group,
-            address=self.slurm.address, port=self.options.port, prefix=self.prefix, launcher=self.launcher,
+            address=self.slurm.address, port=self.options.port, prefix=self.prefix,
             slurm_conf=self.slurm.cluster.config, extra=self.options.extra,
         )  # fmt: skip
         self.site_file.write_text(text, encoding="utf-8")
