@@ -13,6 +13,7 @@ POINTS = (
     "after-id",
     "queued",
     "booting",
+    "connecting",
     "during-handshake",
     "after-handshake",
     "before-running",

@@ -33,6 +33,8 @@ from simdeck_spawners.lean import singleuser_main
 
 HOOKS = "simdeck_walltime_hooks"
 BACKLOG = 256
+HUB_UNREACHABLE = 69
+"""Exit status ``simdeck_clusters.ends`` knows: the node cannot reach the hub."""
 CERTIFICATES = {
     "JUPYTERHUB_SSL_KEYFILE": "key.pem",
     "JUPYTERHUB_SSL_CERTFILE": "cert.pem",
@@ -200,14 +202,21 @@ def main(argv: list[str] | None = None) -> int:
     port = listener.getsockname()[1]
     set_environment(orders, port, os.environ)
     hub, token = os.environ["JUPYTERHUB_API_URL"], os.environ["JUPYTERHUB_API_TOKEN"]
+    signal.signal(signal.SIGTERM, _end_unheard)
     told = _announce_beside(hub, token, port)
     start = singleuser_main()
     # jupyterhub-singleuser gives up when the hub is down; whoever waited in a queue must not lose the place for that.
     told.wait()
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     serve_on(listener, lambda app: warning.attach(app.web_app.settings, app.io_loop.asyncio_loop))
     sys.argv = ["jupyterhub-singleuser", *orders.arguments]
     start(orders.arguments)
     return 0
+
+
+def _end_unheard(*_: object) -> None:
+    """End before the hub was reached: with the status that says so in the job's end record."""
+    os._exit(HUB_UNREACHABLE)
 
 
 def _announce_beside(hub: str, token: str, port: int) -> threading.Event:
@@ -219,7 +228,7 @@ def _announce_beside(hub: str, token: str, port: int) -> threading.Event:
             announce(hub, token, port, context=ssl_context(os.environ))
         except Refused as error:
             print(f"simdeck-server: ending: {error}.", file=sys.stderr, flush=True)
-            os._exit(77)
+            os._exit(HUB_UNREACHABLE)
         told.set()
 
     threading.Thread(target=run, daemon=True, name="announce").start()

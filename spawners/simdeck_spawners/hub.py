@@ -1,0 +1,170 @@
+"""The hub's side of the fleet: what it needs in the configuration, and bringing the hub's view and the book together.
+
+``install(c)`` in `jupyterhub_config.py` is all an administrator writes. When the hub has started, starts that an
+earlier hub left are asked for anew (the spawner then takes up the job that is there), servers that ended are taken off
+the proxy, and those whose job Slurm started again are put back under their new address.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Any
+
+from jupyterhub.apihandlers import APIHandler
+from jupyterhub.app import JupyterHub
+from tornado.httputil import HTTPHeaders, HTTPServerRequest
+
+from simdeck_spawners.book import LIVE, Entry, Stage
+from simdeck_spawners.fleet import SlurmFleet, current
+from simdeck_spawners.handlers import routes
+
+SWEEP_SECONDS = 3.0
+
+
+def install(c: Any) -> None:
+    """Set what the Slurm spawner needs in JupyterHub's configuration; take up earlier servers when the hub starts."""
+    c.JupyterHub.spawner_class = "simdeck_spawners.slurm.SimdeckSlurmSpawner"
+    c.JupyterHub.allow_named_servers = True
+    c.JupyterHub.concurrent_spawn_limit = 0
+    c.JupyterHub.cleanup_servers = False
+    c.JupyterHub.tornado_settings.update({"slow_spawn_timeout": 1})
+    c.JupyterHub.extra_handlers.extend(routes())
+    # A configuration is also read where no hub runs: to check it, to upgrade the database.
+    with contextlib.suppress(RuntimeError):
+        _begun.add(asyncio.get_running_loop().create_task(_when_started()))
+
+
+_begun: set[asyncio.Task[None]] = set()
+
+
+async def _when_started() -> None:
+    # The configuration is read by the application itself, right after it has made this future.
+    app = JupyterHub.instance()
+    await asyncio.shield(app._start_future)
+    hub_side = HubSide(app, current(app.config))
+    await hub_side.run()
+
+
+class HubSide:
+    """Keeps JupyterHub's view of servers in step with the book."""
+
+    def __init__(self, app: Any, fleet: SlurmFleet) -> None:
+        self.app = app
+        self.fleet = fleet
+        self._idle: dict[str, int] = {}
+
+    async def run(self) -> None:
+        """Start the fleet and keep step until cancelled."""
+        self.fleet.listeners.append(self._heard)
+        await self.fleet.start()
+        while True:
+            try:
+                await self.sweep()
+            except Exception:
+                self.app.log.exception("Bringing hub and servers together")
+            await asyncio.sleep(SWEEP_SECONDS)
+
+    # --- starts the hub does not know of ------------------------------------------------------------------------
+
+    async def sweep(self, *, twice: bool = True) -> None:
+        """Take up what the book holds and the hub does not; ``twice``: only when a second look finds the same."""
+        for entry in self.fleet.book.unfinished():
+            if entry.stage not in LIVE or self._active(entry):
+                self._idle.pop(entry.id, None)
+                continue
+            self._idle[entry.id] = self._idle.get(entry.id, 0) + 1
+            # A start or a stop has moments in which the hub calls the server idle.
+            if self._idle[entry.id] >= (2 if twice else 1):
+                await self._take_up(entry)
+
+    def _active(self, entry: Entry) -> bool:
+        user = self._user(entry)
+        if user is None or entry.server not in user.spawners:
+            return False
+        spawner = user.spawners[entry.server]
+        return bool(spawner.active or spawner._start_pending)
+
+    def _user(self, entry: Entry) -> Any:
+        from jupyterhub import orm
+
+        found = orm.User.find(self.app.db, entry.user)
+        return None if found is None else self.app.users[found]
+
+    async def _take_up(self, entry: Entry) -> None:
+        self._idle.pop(entry.id, None)
+        user = self._user(entry)
+        if user is None or entry.user in self.app.authenticator.blocked_users:
+            self.app.log.warning("Ending the job %s: %s is no user of this hub", entry.job_id or "?", entry.user)
+            await self.fleet.end(entry.id)
+            return
+        self.fleet.spawn(self._spawn(user, entry))
+        # The hub must call it pending before the next look.
+        await asyncio.sleep(0)
+
+    async def _spawn(self, user: Any, entry: Entry) -> None:
+        handler = _Resume(self.app)
+        try:
+            await handler.spawn_single_user(user, entry.server, display_name=entry.server)
+        except Exception as error:
+            self.app.log.warning("Taking up server %r of %s: %s", entry.server, entry.user, error)
+
+    # --- what happens to servers --------------------------------------------------------------------------------
+
+    def _heard(self, what: str, entry: Entry) -> None:
+        user = self._user(entry)
+        spawner = user.spawners[entry.server] if user is not None and entry.server in user.spawners else None
+        if spawner is None or getattr(spawner, "entry_id", "") != entry.id:
+            return
+        if what == "ended":
+            self.fleet.spawn(self._ended(spawner))
+        elif what == "announced" and spawner.ready and (entry.was_running or entry.stage is Stage.RUNNING):
+            self.fleet.spawn(self._moved(user, spawner, entry))
+
+    async def _ended(self, spawner: Any) -> None:
+        if spawner.ready:
+            await spawner.poll_and_notify()
+
+    async def _moved(self, user: Any, spawner: Any, entry: Entry) -> None:
+        """Put a server that runs elsewhere now under its new address."""
+        if not entry.host:
+            return
+        server = spawner.server
+        if (server.ip, server.port) != (entry.host, entry.port):
+            self.app.log.warning("%s is at %s:%i now", spawner._log_name, entry.host, entry.port)
+            server.ip, server.port = entry.host, entry.port
+            self.app.db.commit()
+        await self.app.proxy.add_user(user, spawner.name)
+        if entry.stage is Stage.ANNOUNCED and await spawner._answers(spawner._url(entry)):
+            now = self.fleet.book.get(entry.id)
+            if now is not None and now.stage is Stage.ANNOUNCED and now.port == entry.port:
+                self.fleet.update(entry.id, stage=Stage.RUNNING)
+
+
+class _Resume(APIHandler):  # type: ignore[misc]
+    """Starts a server as a request would, without one: nobody is there to be asked to sign in again."""
+
+    def __init__(self, app: Any) -> None:
+        request = HTTPServerRequest(method="POST", uri="/", headers=HTTPHeaders(), connection=_NoConnection())
+        super().__init__(app.tornado_application, request)
+
+    async def refresh_auth(self, user: Any, force: bool = False) -> Any:
+        return user
+
+    @property
+    def slow_spawn_timeout(self) -> float:
+        return 0
+
+    @property
+    def concurrent_spawn_limit(self) -> int:
+        return 0
+
+
+class _NoConnection:
+    """Stands where a request has its connection."""
+
+    context = None
+    no_keep_alive = False
+
+    def set_close_callback(self, callback: Any) -> None:
+        """Nobody goes away."""
