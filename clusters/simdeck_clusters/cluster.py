@@ -89,7 +89,7 @@ class Cluster:
     """
 
     def __init__(
-        self, settings: ClusterSettings, executor: Executor, *, mark: Callable[[], str] = lambda: secrets.token_hex(8)
+        self, settings: ClusterSettings, executor: Executor, *, mark: Callable[[], str] = lambda: secrets.token_hex(5)
     ) -> None:
         self.settings = settings
         self.executor = executor
