@@ -34,8 +34,22 @@ def test_visudos_objection_is_told():
 
 
 def test_the_rule_grants_one_program_to_members_of_one_group():
-    rules = [line for line in sudoers_text("simdeck", "simdeck-users", PROGRAM).splitlines() if "ALL=" in line]
-    assert rules == ["simdeck ALL=(%simdeck-users) NOPASSWD: SIMDECK_LAUNCH"]
+    text = sudoers_text("simdeck", "simdeck-users", PROGRAM)
+    _, alias, _, program = next(line for line in text.splitlines() if "Cmnd_Alias" in line).split()
+    assert program == str(PROGRAM)
+    rules = [line for line in text.splitlines() if "ALL=" in line]
+    assert rules == [f"simdeck ALL=(%simdeck-users) NOPASSWD: {alias}"]
+
+
+@needs_visudo
+def test_two_installations_do_not_get_into_each_others_way():
+    texts = [sudoers_text("simdeck", "simdeck-users", Path(f"/opt/{name}/simdeck-launch")) for name in ("a", "b")]
+    assert installing.check_sudoers("".join(texts)) == ""
+
+
+def test_the_rule_can_be_shown_without_being_written(capsys):
+    assert installing.main(["--data", "/var/lib/simdeck", "--print"]) == 0
+    assert capsys.readouterr().out == sudoers_text("simdeck", "simdeck-users", PROGRAM)
 
 
 @pytest.mark.parametrize(

@@ -5,11 +5,14 @@ The texts are made by pure functions; ``install`` writes them, and asks ``visudo
 
 from __future__ import annotations
 
+import argparse
+import hashlib
 import json
 import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -108,12 +111,14 @@ def sudoers_text(service_user: str, group: str, program: Path) -> str:
             raise ValueError(f"{what!r} is not a plain account or group name")
     if not _PATH.fullmatch(str(program)) or ".." in program.parts:
         raise ValueError(f"{program} is not an absolute path of plain letters")
+    # Two rules with one alias would be an error for sudo, and another Simdeck may be on this machine.
+    alias = "SIMDECK_LAUNCH_" + hashlib.sha256(f"{service_user} {program}".encode()).hexdigest()[:8].upper()
     return (
         "# Simdeck: the service starts its one launcher as a member of the group. Nothing else is granted.\n"
-        f"Cmnd_Alias SIMDECK_LAUNCH = {program}\n"
+        f"Cmnd_Alias {alias} = {program}\n"
         # No terminal and no log of input: agents are started on a socket, and input carries tokens.
-        "Defaults!SIMDECK_LAUNCH env_reset, !use_pty, !requiretty, !log_input, !log_output, umask=0077\n"
-        f"{service_user} ALL=(%{group}) NOPASSWD: SIMDECK_LAUNCH\n"
+        f"Defaults!{alias} env_reset, !use_pty, !requiretty, !log_input, !log_output, umask=0077\n"
+        f"{service_user} ALL=(%{group}) NOPASSWD: {alias}\n"
     )
 
 
@@ -183,3 +188,44 @@ def _put(path: Path, text: str, mode: int) -> None:
         os.fchmod(stream.fileno(), mode)
         os.fchown(stream.fileno(), 0, 0)
     os.replace(temporary, path)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """``python -m simdeck_clusters.launcher.install``: what root calls once, and again after an update."""
+    parser = argparse.ArgumentParser(prog="simdeck_clusters.launcher.install", description="Install simdeck-launch.")
+    parser.add_argument("--prefix", type=Path, default=Path("/opt/simdeck"), help="the site's folder")
+    parser.add_argument("--service", default="simdeck", help="account that runs hub and deck")
+    parser.add_argument("--group", default="simdeck-users", help="Unix group of the people it may act for")
+    parser.add_argument("--data", type=Path, required=True, help="the service's data folder, where agent.json lies")
+    parser.add_argument(
+        "--cluster",
+        action="append",
+        default=[],
+        metavar="NAME[=SLURM_CONF]",
+        help="as the site file names it; repeatable",
+    )
+    parser.add_argument("--slurm-bin", default="/usr/bin", help="folder of Slurm's commands")
+    parser.add_argument("--python", type=Path, default=PYTHON, help="interpreter of the launcher itself")
+    parser.add_argument("--print", action="store_true", dest="show", help="print the sudo rule and write nothing")
+    given = parser.parse_args(argv)
+    places = Places(given.prefix)
+    clusters = {}
+    for entry in given.cluster or ["main"]:
+        name, _, conf = entry.partition("=")
+        clusters[name] = ClusterCommands(given.slurm_bin, conf)
+    agent = agent_words(given.prefix / "env" / "bin" / "python", given.data / "agent.json")
+    try:
+        if given.show:
+            sys.stdout.write(sudoers_text(given.service, given.group, places.program))
+            return 0
+        install(places, LaunchConfig(given.service, agent, clusters), given.group, python=given.python)
+    except (OSError, ValueError) as error:
+        print(f"Not installed: {error}", file=sys.stderr)
+        return 1
+    for path in places.all():
+        print(f"Wrote {path}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
