@@ -52,6 +52,7 @@ class HubSide:
     def __init__(self, app: Any, fleet: SlurmFleet) -> None:
         self.app = app
         self.fleet = fleet
+        self.pause = SWEEP_SECONDS
         self._idle: dict[str, int] = {}
 
     async def run(self) -> None:
@@ -63,7 +64,7 @@ class HubSide:
                 await self.sweep()
             except Exception:
                 self.app.log.exception("Bringing hub and servers together")
-            await asyncio.sleep(SWEEP_SECONDS)
+            await asyncio.sleep(self.pause)
 
     # --- starts the hub does not know of ------------------------------------------------------------------------
 

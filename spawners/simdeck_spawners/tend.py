@@ -37,6 +37,7 @@ class Tender:
         self._ending: set[str] = set()
         self._strays: dict[tuple[str, str], float] = {}
         self._asking: set[str] = set()
+        self.tick = TICK_SECONDS
 
     def look_soon(self, cluster: str) -> None:
         """Ask the cluster before its turn; the watcher keeps its own measure."""
@@ -63,7 +64,7 @@ class Tender:
                 except Exception:
                     # Whatever goes wrong with one look must not leave servers without care.
                     self.fleet.log.exception("Looking after the servers on %s", cluster)
-            await asyncio.sleep(TICK_SECONDS)
+            await asyncio.sleep(self.tick)
 
     async def look(self, cluster: str, snapshot: Snapshot) -> None:
         """Carry out what one look means."""
