@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from simdeck_deck.store import Store
 
 Model = TypeVar("Model", bound=BaseModel)
+RESERVED = frozenset({"new", "card"})
+"""Names that pages of the deck have instead."""
 MEMORY = {"MiB": 1, "GiB": 1024}
 
 
@@ -90,7 +92,7 @@ class HubServers:
         Problem
             422 ``server-name``; what the hub refused, with ``field``; 502 ``server-start-failed``.
         """
-        if name != DEFAULT and re.fullmatch(NAME, name) is None:
+        if name != DEFAULT and (name in RESERVED or re.fullmatch(NAME, name) is None):
             raise Problem("server-name", field="name", server=name[:40])
         await self.hub.start(user.name, user.token, options, hub_name(name))
         if options:
@@ -166,7 +168,7 @@ def free_name(wanted: str, taken: Iterable[str]) -> str:
     """Return a name for a new server that is made of ``wanted`` and not ``taken``: ``molecule``, ``molecule-2``."""
     base = re.sub(r"-+\d*$", "", re.sub(r"[^a-z0-9]+", "-", wanted.lower()).strip("-"))[:24].strip("-") or "server"
     names = {base, *taken}
-    if base not in set(taken):
+    if base not in set(taken) | RESERVED:
         return base
     return next(name for number in range(2, len(names) + 3) if (name := f"{base}-{number}") not in names)
 

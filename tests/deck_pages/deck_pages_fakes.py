@@ -11,6 +11,7 @@ from simdeck_appstore.models import IndexEntry
 from simdeck_appstore.search import SearchIndex
 from simdeck_common.problems import Problem
 from simdeck_deck.pages.sources import Sources
+from simdeck_deck.servers import DEFAULT, ClusterView, EstimateView, Options, ServerView
 
 
 def down() -> Problem:
@@ -146,12 +147,72 @@ class FakeServer:
 
 
 @dataclass
+class FakeServers:
+    """Servers and clusters, shaped as the hub tells them, read by the deck's own models."""
+
+    told: list[dict[str, Any]] = field(default_factory=list)
+    views: list[dict[str, Any]] = field(default_factory=list)
+    answer: dict[str, Any] = field(default_factory=dict)
+    begun: dict[str, Any] = field(default_factory=dict)
+    source: str = "site"
+    problem: Problem | None = None
+    refusal: Problem | None = None
+    started: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    stopped: list[tuple[str, bool]] = field(default_factory=list)
+    continued: list[str] = field(default_factory=list)
+    estimated: list[dict[str, Any]] = field(default_factory=list)
+
+    async def clusters(self) -> list[ClusterView]:
+        if self.problem:
+            raise self.problem
+        return [ClusterView.model_validate(one) for one in self.told]
+
+    async def servers(self) -> list[ServerView]:
+        if self.problem:
+            raise self.problem
+        return [ServerView.model_validate(one) for one in self.views]
+
+    async def server(self, name: str) -> ServerView:
+        found = [one for one in await self.servers() if one.name == name]
+        if not found and name != DEFAULT:
+            raise Problem("server-not-found", server=name)
+        return found[0] if found else ServerView()
+
+    async def estimate(self, options: dict[str, Any]) -> EstimateView:
+        self.estimated.append(options)
+        if self.refusal:
+            raise self.refusal
+        return EstimateView.model_validate(self.answer)
+
+    async def beginning(self, app: str, clusters: list[ClusterView]) -> Options:
+        return Options.model_validate({"options": self.begun, "source": self.source})
+
+    async def start(self, name: str, options: dict[str, Any]) -> ServerView:
+        if self.refusal:
+            raise self.refusal
+        self.started.append((name, options))
+        self.views = [one for one in self.views if one["name"] != name]
+        self.views.append({"name": name, "phase": "submitting", "options": options})
+        return await self.server(name)
+
+    async def stop(self, name: str, *, remove: bool = False) -> None:
+        await self.server(name)
+        self.stopped.append((name, remove))
+
+    async def continue_(self, name: str, changes: dict[str, Any]) -> ServerView:
+        await self.server(name)
+        self.continued.append(name)
+        return ServerView(name=f"{name.strip('-') or 'server'}-2", phase="submitting")
+
+
+@dataclass
 class World:
     """Everything around one user's pages."""
 
     agent: FakeAgent = field(default_factory=FakeAgent)
     store: FakeStore = field(default_factory=FakeStore)
     server: FakeServer = field(default_factory=FakeServer)
+    servers: FakeServers = field(default_factory=FakeServers)
 
     def sources(self) -> Sources:
-        return Sources(self.agent, self.store, self.server)
+        return Sources(self.agent, self.store, self.server, self.servers)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deck_pages_fakes import FakeAgent, FakeServer, FakeStore, World, down
+from deck_pages_fakes import FakeAgent, FakeServer, FakeServers, FakeStore, World, down
 from deck_pages_samples import (
     CATEGORIES,
     FILES,
@@ -22,6 +22,7 @@ from deck_pages_samples import (
     running,
     task,
 )
+from deck_pages_servers import ESTIMATE, OPTIONS, beta, cluster_view, ended, job, queued, running_job, server
 from simdeck_common.problems import Problem
 
 
@@ -200,7 +201,63 @@ def hostile_world() -> World:
     return world
 
 
-WORLDS = {
+def site_world() -> World:
+    """A site with two clusters, and a person with a server in each phase of its life."""
+    world = busy_world()
+    world.servers = FakeServers(
+        told=[cluster_view(), beta()],
+        views=[
+            running_job(left=7 * 60.0, options={**OPTIONS, "app": "phonons", "cores": 2}),
+            queued("queue-1", options={**OPTIONS, "app": "phonons"}),
+            ended("molecule-2"),
+            server("booting-1", "booting", job=job(state="RUNNING", reason="", position=None, nodes="node03"), options=OPTIONS | {"app": "phonons"}),
+            server("idle-1"),
+        ],
+        answer=ESTIMATE,
+        begun={key: value for key, value in OPTIONS.items() if key != "app"},
+        source="last",
+    )  # fmt: skip
+    return world
+
+
+def plain_site_world() -> World:
+    """A small site: one cluster without accounts, presets or numbers, and nobody's server."""
+    world = empty_world()
+    world.agent.apps = [installed_app()]
+    world.servers = FakeServers(told=[beta()], answer={"start": None}, begun={"cluster": "beta", "cores": 1})
+    return world
+
+
+def _everywhere(value: object, text: str) -> object:
+    """Return ``value`` with ``text`` behind all its texts that are for people."""
+    if isinstance(value, dict):
+        plain = ("since", "phase", "start", "end", "url", "submitted", "started", "ends", "when", "unknown_since")
+        return {key: one if key in plain else _everywhere(one, text) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_everywhere(one, text) for one in value]
+    return f"{value} {text}" if isinstance(value, str) and value not in ("-", "") else value
+
+
+def told_with(text: str) -> World:
+    """Return the site's world with ``text`` in everything the hub tells."""
+    world = site_world()
+    names = [one["name"] for one in world.servers.views]
+    for part in ("told", "views", "answer", "begun"):
+        setattr(world.servers, part, _everywhere(getattr(world.servers, part), text))
+    for view, name in zip(world.servers.views, names, strict=True):
+        view["name"] = name
+    world.servers.refusal = Problem("invalid-input", field="cores", detail=text)
+    return world
+
+
+SITE_WORLDS = {
+    "site": site_world,
+    "plain-site": plain_site_world,
+    "long-site": lambda: told_with(LONG),
+    "hostile-site": lambda: told_with(HOSTILE),
+}
+
+WORLDS = SITE_WORLDS | {
     "busy": busy_world,
     "empty": empty_world,
     "failed": failed_world,

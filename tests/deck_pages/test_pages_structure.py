@@ -9,7 +9,7 @@ import pytest
 from bs4 import BeautifulSoup, Tag
 from conftest import Visitor
 from deck_pages_samples import HOSTILE, failed, run, running
-from deck_pages_worlds import WORLDS
+from deck_pages_worlds import SITE_WORLDS, WORLDS
 
 RUN, RUNNING, FAILED = (str(kind()["id"]) for kind in (run, running, failed))
 PAGES = [
@@ -27,11 +27,32 @@ PAGES = [
     "account",
     "help",
 ]
+SITE_PAGES = [
+    "servers",
+    "servers/new",
+    "servers/new?app=molecule&run=1&opt-cores=8&opt-gpus=a100:2&opt-partition=gone",
+    "servers/-",
+    "servers/queue-1?app=phonons&open=1",
+    "servers/booting-1",
+    "servers/molecule-2",
+    "servers/idle-1",
+    "servers/nothing",
+]
+SITE_FRAGMENTS = [
+    "servers",
+    "servers/card",
+    "servers/queue-1/live",
+    "servers/molecule-2/live",
+    "servers/new/fields?form=1&opt-cluster=alpha&opt-partition=gpu",
+    "servers/new/estimate?form=1&opt-cores=x",
+    "servers/new/now",
+]
 FRAGMENTS = ["recent-runs", "server", "store?q=a", "runs", f"runs/{RUNNING}/live", "store/molecule/tasks/task-1"]
 Make = Callable[[str], Visitor]
 
-every_page = pytest.mark.parametrize("path", PAGES)
-every_world = pytest.mark.parametrize("world", sorted(WORLDS))
+CASES = [(world, path) for world in sorted(WORLDS) for path in PAGES]
+CASES += [(world, path) for world in sorted(SITE_WORLDS) for path in SITE_PAGES]
+every_page = pytest.mark.parametrize(("world", "path"), CASES)
 
 
 # Rendered once: the tests below only read.
@@ -50,7 +71,6 @@ async def page_of(visitor: Make, world: str, path: str) -> BeautifulSoup:
     return _rendered[world, path]
 
 
-@every_world
 @every_page
 async def test_nothing_on_a_page_breaks_the_content_policy(visitor: Make, world: str, path: str) -> None:
     """Scripts and styles come from files; no handler or style hides in an attribute."""
@@ -65,7 +85,6 @@ async def test_nothing_on_a_page_breaks_the_content_policy(visitor: Make, world:
             assert not str(element.get(name, "")).lower().lstrip().startswith(("javascript:", "data:", "//"))
 
 
-@every_world
 @every_page
 async def test_a_page_has_one_title_and_headings_in_order(visitor: Make, world: str, path: str) -> None:
     soup = await page_of(visitor, world, path)
@@ -80,7 +99,6 @@ async def test_a_page_has_one_title_and_headings_in_order(visitor: Make, world: 
     assert soup.html.get("lang") == "en"
 
 
-@every_world
 @every_page
 async def test_everything_to_press_or_fill_in_has_a_name(visitor: Make, world: str, path: str) -> None:
     soup = await page_of(visitor, world, path)
@@ -100,7 +118,6 @@ async def test_everything_to_press_or_fill_in_has_a_name(visitor: Make, world: s
             assert all(cell.get("scope") for cell in table.find_all("th")), table
 
 
-@every_world
 @every_page
 async def test_ids_are_unique_and_references_lead_somewhere(visitor: Make, world: str, path: str) -> None:
     soup = await page_of(visitor, world, path)
@@ -113,7 +130,6 @@ async def test_ids_are_unique_and_references_lead_somewhere(visitor: Make, world
         assert target is None or str(target).removeprefix("#") in ids
 
 
-@every_world
 @every_page
 async def test_every_form_that_changes_something_carries_the_token(visitor: Make, world: str, path: str) -> None:
     soup = await page_of(visitor, world, path)
@@ -125,9 +141,14 @@ async def test_every_form_that_changes_something_carries_the_token(visitor: Make
             assert form.find("button", type="submit"), "works without script"
 
 
-@pytest.mark.parametrize("path", [*PAGES, *FRAGMENTS])
-async def test_what_a_stranger_wrote_is_shown_and_never_run(visitor: Make, path: str) -> None:
-    answer = await visitor("hostile").get(path, fragment=path in FRAGMENTS)
+STRANGERS = [("hostile", path) for path in (*PAGES, *FRAGMENTS)]
+STRANGERS += [("hostile-site", path) for path in ("", "open/molecule", *SITE_PAGES, *SITE_FRAGMENTS)]
+
+
+@pytest.mark.parametrize(("world", "path"), STRANGERS)
+async def test_what_a_stranger_wrote_is_shown_and_never_run(visitor: Make, world: str, path: str) -> None:
+    answer = await visitor(world).get(path, fragment=path in (*FRAGMENTS, *SITE_FRAGMENTS))
+    assert answer.status_code < 500
     assert HOSTILE not in answer.text
     soup = BeautifulSoup(answer.text, "html.parser")
     assert not [script for script in soup.find_all("script") if not script.get("src")]
@@ -135,8 +156,11 @@ async def test_what_a_stranger_wrote_is_shown_and_never_run(visitor: Make, path:
     assert not soup.find_all(onerror=True)
 
 
-@every_world
-@pytest.mark.parametrize("path", FRAGMENTS)
+SHARES = [(world, path) for world in sorted(WORLDS) for path in FRAGMENTS]
+SHARES += [(world, path) for world in sorted(SITE_WORLDS) for path in SITE_FRAGMENTS]
+
+
+@pytest.mark.parametrize(("world", "path"), SHARES)
 async def test_a_fragment_is_no_whole_page(visitor: Make, world: str, path: str) -> None:
     answer = await visitor(world).get(path, fragment=True)
     assert answer.status_code in (200, 204, 404)

@@ -15,7 +15,9 @@ from simdeck_common.problems import Problem
 from simdeck_deck.agents import Agents, problem_of
 from simdeck_deck.auth import SessionUser, require_user
 from simdeck_deck.hub_api import HubAPI
+from simdeck_deck.hub_servers import HubServers
 from simdeck_deck.pages.sources import Sources
+from simdeck_deck.servers import ClusterView, EstimateView, Options, ServerView
 
 # An event stream sends the past at once and then waits for news: silence of this length means that the past is over.
 SILENCE = 0.25
@@ -130,7 +132,44 @@ class ServerOf:
         await self._hub.stop(self._user.name, self._user.token)
 
 
+class ServersOf:
+    """One user's servers and clusters."""
+
+    def __init__(self, servers: HubServers, user: SessionUser) -> None:
+        self._servers = servers
+        self._user = user
+
+    async def clusters(self) -> list[ClusterView]:
+        return await self._servers.clusters(self._user)
+
+    async def servers(self) -> list[ServerView]:
+        return await self._servers.servers(self._user)
+
+    async def server(self, name: str) -> ServerView:
+        return await self._servers.server(self._user, name)
+
+    async def estimate(self, options: dict[str, Any]) -> EstimateView:
+        return await self._servers.estimate(self._user, options)
+
+    async def beginning(self, app: str, clusters: list[ClusterView]) -> Options:
+        return await self._servers.beginning(self._user, app, clusters)
+
+    async def start(self, name: str, options: dict[str, Any]) -> ServerView:
+        return await self._servers.start(self._user, name, options)
+
+    async def stop(self, name: str, *, remove: bool = False) -> None:
+        await self._servers.stop(self._user, name, remove=remove)
+
+    async def continue_(self, name: str, changes: dict[str, Any]) -> ServerView:
+        return await self._servers.continue_(self._user, name, changes)
+
+
 def get_sources(request: Request, user: SessionUser = Depends(require_user)) -> Sources:
     """FastAPI dependency: the sources of the signed-in user."""
     deck = request.app.state.deck
-    return Sources(agent=AgentOf(deck.agents, user.name), store=StoreOf(deck.registry), server=ServerOf(deck.hub, user))
+    return Sources(
+        agent=AgentOf(deck.agents, user.name),
+        store=StoreOf(deck.registry),
+        server=ServerOf(deck.hub, user),
+        servers=ServersOf(deck.servers, user),
+    )

@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import APIRouter, Form, Response
 
 from simdeck_deck.pages.frame import now, see_other
+from simdeck_deck.pages.servers import cards_of, poll_of, shown_on_deck
 from simdeck_deck.pages.sources import attempt, attempt_all
 from simdeck_deck.pages.views.apps import installed_cards, latest_versions
 from simdeck_deck.pages.views.links import Links
@@ -40,13 +41,19 @@ async def deck(
     visit: Visiting,
 ) -> Response:
     """The deck. Each part stands alone: what cannot be read is said in its place."""
-    (apps, apps_problem), (index, _), (runs, runs_problem), (server, _), (status, _) = await attempt_all(
+    (apps, apps_problem), (index, _), (runs, runs_problem), (server, _), (status, _), (clusters, _) = await attempt_all(
         visit.agent.get("/apps"),
         visit.store.index(),
         visit.agent.get("/runs", limit=RECENT),
         visit.server.state(),
         visit.agent.get("/status"),
+        visit.servers.clusters(),
     )
+    jobs: dict[str, Any] = {"batch": bool(clusters)}
+    if clusters:
+        servers, servers_problem = await attempt(visit.servers.servers())
+        cards = shown_on_deck(cards_of(visit, servers, apps))
+        jobs |= {"servers": cards, "servers_problem": servers_problem, "servers_poll": poll_of(cards)}
     rows = run_views(runs, visit.links)
     return visit.page(
         "deck.html",
@@ -58,6 +65,7 @@ async def deck(
         poll=poll_trigger(rows),
         waiting=waiting_view(status),
         server=server_view(server, visit.links, now()),
+        **jobs,
     )
 
 

@@ -5,13 +5,40 @@ from __future__ import annotations
 from fastapi import APIRouter, Response
 
 from simdeck_deck.pages.frame import now, see_other
+from simdeck_deck.pages.resources import form_page
+from simdeck_deck.pages.servers import where_to_open
 from simdeck_deck.pages.sources import attempt_all
 from simdeck_deck.pages.store import find_app
+from simdeck_deck.pages.views.amounts import size_words
 from simdeck_deck.pages.views.apps import installed_card
+from simdeck_deck.pages.views.options import PREFIX
+from simdeck_deck.pages.views.problems import ProblemView
 from simdeck_deck.pages.views.server import server_view
-from simdeck_deck.pages.visit import Visiting
+from simdeck_deck.pages.visit import Visit, Visiting
+from simdeck_deck.servers import ClusterView, hub_name
 
 router = APIRouter()
+
+
+async def _open_as_job(visit: Visit, clusters: list[ClusterView], app: str, run: str) -> Response:
+    url, beside, over = await where_to_open(visit, app, run)
+    given = dict(visit.request.query_params)
+    asked = any(key.startswith(PREFIX) for key in given)
+    if url is not None and not asked:
+        return see_other(url)
+    note = None
+    if over is not None and over.failure is not None:
+        note = ProblemView("The last server for this app ended", over.failure.title + ".", over.failure.remedy, "")
+    elif beside is not None:
+        words = f"Your default server has {size_words(beside.options)}; this app asks for more."
+        note = ProblemView("A server is running already", words, "Start one that fits, or open the app there.", "")
+    return await form_page(
+        visit,
+        clusters,
+        given | {"app": app},
+        note=note,
+        beside=visit.links.app_page(app, run or None, hub_name(beside.name)) if beside is not None else "",
+    )
 
 
 @router.get("/open/{app}")
@@ -20,8 +47,15 @@ async def open_app(
     app: str,
     run: str = "",
 ) -> Response:
-    """Lead to the app's page in the user's server. A GET starts nothing; the page does, by POST."""
-    (state, problem), (apps, _) = await attempt_all(visit.server.state(), visit.agent.get("/apps"))
+    """Lead to the app's page in one of the user's servers. A GET starts nothing; the page does, by POST.
+
+    Where servers are batch jobs and none fits, the form asks what the new one shall have.
+    """
+    (clusters, _), (state, problem), (apps, _) = await attempt_all(
+        visit.servers.clusters(), visit.server.state(), visit.agent.get("/apps")
+    )
+    if clusters:
+        return await _open_as_job(visit, clusters, app, run)
     server = server_view(state, visit.links, now())
     if server.state.key == "running":
         return see_other(visit.links.app_page(app, run))

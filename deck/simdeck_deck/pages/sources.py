@@ -15,6 +15,7 @@ from urllib.parse import quote
 from simdeck_common.problems import Problem
 
 from simdeck_deck.pages.views.problems import ProblemView, problem_view
+from simdeck_deck.servers import ClusterView, EstimateView, Options, ServerView
 
 T = TypeVar("T")
 
@@ -59,11 +60,36 @@ class ServerSource(Protocol):
     async def stop(self) -> None: ...
 
 
+class ServersSource(Protocol):
+    """The caller's servers and the clusters they may use, through the hub. Every call raises ``Problem``."""
+
+    async def clusters(self) -> list[ClusterView]:
+        """Return the clusters; none where servers are local processes."""
+
+    async def servers(self) -> list[ServerView]:
+        """Return all servers, the default one first."""
+
+    async def server(self, name: str) -> ServerView:
+        """Return one server; ``-`` is the default one."""
+
+    async def estimate(self, options: dict[str, Any]) -> EstimateView: ...
+
+    async def beginning(self, app: str, clusters: list[ClusterView]) -> Options:
+        """Return what a form for ``app`` begins with."""
+
+    async def start(self, name: str, options: dict[str, Any]) -> ServerView: ...
+
+    async def stop(self, name: str, *, remove: bool = False) -> None: ...
+
+    async def continue_(self, name: str, changes: dict[str, Any]) -> ServerView: ...
+
+
 @dataclass(frozen=True)
 class Sources:
     agent: AgentSource
     store: StoreSource
     server: ServerSource
+    servers: ServersSource
 
 
 def agent_path(*parts: str) -> str:

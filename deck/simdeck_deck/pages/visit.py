@@ -12,7 +12,7 @@ from simdeck_common.problems import Problem
 from simdeck_deck.auth import SessionUser, require_user
 from simdeck_deck.pages import frame
 from simdeck_deck.pages.binding import get_sources
-from simdeck_deck.pages.sources import AgentSource, ServerSource, Sources, StoreSource
+from simdeck_deck.pages.sources import AgentSource, ServerSource, ServersSource, Sources, StoreSource
 from simdeck_deck.pages.views.links import Links
 
 
@@ -25,6 +25,7 @@ class Visit:
     agent: AgentSource
     store: StoreSource
     server: ServerSource
+    servers: ServersSource
     links: Links
     fragment: bool
 
@@ -47,6 +48,7 @@ def _visit(
         sources.agent,
         sources.store,
         sources.server,
+        sources.servers,
         frame.links_of(request),
         frame.is_fragment(request),
     )

@@ -19,6 +19,7 @@ from simdeck_deck.server_extension.config import Settings
 from simdeck_deck.server_extension.frontend import Frontend
 from simdeck_deck.server_extension.page import CloseHandler, PageHandler
 from simdeck_deck.server_extension.pool import WarmPool
+from simdeck_deck.server_extension.walltime import HOOKS, Walltime
 
 SETTING = "simdeck_deck"
 
@@ -30,10 +31,17 @@ def load(server_app: Any) -> None:
     frontend = Frontend.find()
     pages: dict[str, float] = {}
     kernels.install(pool, settings.apps, server_app.kernel_manager)
-    server_app.web_app.settings[SETTING] = {"settings": settings, "pool": pool, "frontend": frontend, "pages": pages}
+    walltime = Walltime(settings.job_ends, settings.warn_seconds)
+    server_app.web_app.settings[SETTING] = {
+        "settings": settings, "pool": pool, "frontend": frontend, "pages": pages, "walltime": walltime,
+    }  # fmt: skip
+    # Called by whoever hears the scheduler's warning (simdeck_spawners.server).
+    server_app.web_app.settings.setdefault(HOOKS, []).append(
+        lambda ends: walltime.warn(server_app.kernel_manager, server_app.log, ends)
+    )
     base = url_path_join(server_app.web_app.settings["base_url"], "deck")
     common = {"settings": settings, "frontend": frontend}
-    page = {**common, "pages": pages}
+    page = {**common, "pages": pages, "walltime": walltime}
     server_app.web_app.add_handlers(
         ".*$",
         [
@@ -53,6 +61,7 @@ async def start(server_app: Any) -> None:
     if mine is None:
         return
     settings: Settings = mine["settings"]
+    mine["clock"] = asyncio.ensure_future(mine["walltime"].watch(server_app.kernel_manager, server_app.log))
     mine["watch"] = asyncio.ensure_future(watch_pages(server_app.kernel_manager, mine["pages"]))
     for name in reversed(apps.installed(settings.apps)[: settings.warm_apps]):
         with contextlib.suppress(apps.NoPageError):

@@ -23,6 +23,7 @@ from simdeck_deck.server_extension.apps import AppPage
 from simdeck_deck.server_extension.config import Settings
 from simdeck_deck.server_extension.execute import KernelStartError, PageExecutor
 from simdeck_deck.server_extension.frontend import Frontend
+from simdeck_deck.server_extension.walltime import Walltime
 
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 TEMPLATES = Path(__file__).with_name("templates")
@@ -38,11 +39,17 @@ class PageHandler(JupyterHandler):  # type: ignore[misc]
     """``/user/<name>/deck/<app>/``."""
 
     def initialize(
-        self, settings: Settings, frontend: Frontend, pages: dict[str, float], redirect: bool = False
+        self,
+        settings: Settings,
+        frontend: Frontend,
+        pages: dict[str, float],
+        walltime: Walltime,
+        redirect: bool = False,
     ) -> None:
         self.simdeck = settings
         self.frontend = frontend
         self.pages = pages
+        self.walltime = walltime
         self.only_redirect = redirect
         self.kernel_id: str | None = None
         self.delivered = False
@@ -163,6 +170,7 @@ class PageHandler(JupyterHandler):  # type: ignore[misc]
             own_url=self.frontend.url(self.base_url, "own"),
             voila_url=self.frontend.url(self.base_url, "voila"),
             preload=self.frontend.preload,
+            walltime=self.walltime.page(),
             **values,
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -30,7 +31,18 @@ class Links:
     @property
     def lab(self) -> str:
         """JupyterLab in the user's own server."""
-        return f"{self.root}user/{quote(self.user, safe='')}/lab"
+        return self.lab_of()
+
+    def lab_of(self, server: str = "") -> str:
+        """Return JupyterLab's address in a server; empty is the default one."""
+        return f"{self._server(server)}lab"
+
+    def _server(self, server: str) -> str:
+        return f"{self.root}user/{quote(self.user, safe='')}/" + (f"{quote(server, safe='')}/" if server else "")
+
+    def with_query(self, url: str, values: Mapping[str, Any]) -> str:
+        """Return ``url`` with a query of names that need not be Python's."""
+        return url + _query(dict(values))
 
     def page(self, *parts: str, **query: Any) -> str:
         """Return the address of a deck page; ``parts`` are escaped one by one, empty query values are left out."""
@@ -48,9 +60,9 @@ class Links:
         """Return the address of a picture of the registry (``files/…``)."""
         return f"{self.api}/store/{quote(path)}"
 
-    def app_page(self, app: str, run: str | None = None) -> str:
-        """Return where the app lives in the user's server (it must be running)."""
-        return f"{self.root}user/{quote(self.user, safe='')}/deck/{quote(app, safe='')}/" + _query({"run": run})
+    def app_page(self, app: str, run: str | None = None, server: str = "") -> str:
+        """Return where the app lives in one of the user's servers (it must be running)."""
+        return f"{self._server(server)}deck/{quote(app, safe='')}/" + _query({"run": run})
 
 
 def _query(values: dict[str, Any]) -> str:

@@ -84,6 +84,7 @@ function hear(data) {
   clearTimeout(silence);
   silence = 0;
   const message = unpack(data), { content } = message;
+  if (message.msg_type === "simdeck_walltime") window.dispatchEvent(new CustomEvent("simdeck-walltime", { detail: content }));
   if (message.msg_type === "status" && content.execution_state === "restarting") tell("ended");
   if (message.msg_type === "comm_open" && content.target_name === "jupyter.widget") {
     if (!models.has(content.comm_id)) new Model(content.comm_id, content.data.state);

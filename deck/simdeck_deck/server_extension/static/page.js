@@ -77,6 +77,9 @@
     if (kernel && kernel.connectionStatusChanged) {
       kernel.connectionStatusChanged.connect((_, status) => connection(status));
       kernel.statusChanged.connect((_, status) => life(status));
+      kernel.iopubMessage.connect((_, message) => {
+        if (message.header.msg_type === "simdeck_walltime") window.dispatchEvent(new CustomEvent("simdeck-walltime", { detail: message.content }));
+      });
     } else if (tries > 0) {
       setTimeout(() => watch(tries - 1), 500);
     }
