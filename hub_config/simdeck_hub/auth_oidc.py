@@ -6,8 +6,10 @@ account rules, refusals on the sign-in page instead of an error page, and signin
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
+from urllib.parse import urlsplit
 
 from oauthenticator.cilogon import CILogonLoginHandler, CILogonOAuthenticator
 from oauthenticator.generic import GenericOAuthenticator
@@ -23,6 +25,7 @@ from traitlets import Unicode
 from simdeck_hub.accounts import claim_text
 from simdeck_hub.auth_base import AccountsAuthenticator, Refusal
 
+PLAIN_WORD = re.compile(r"[a-z_]{1,60}")
 GROUPS = "simdeck_groups"
 """Where the account's groups wait, between finding the account and the hub's taking them."""
 
@@ -48,7 +51,7 @@ class CallbackHandler(OAuthCallbackHandler):  # type: ignore[misc]
         error = self.get_argument("error", "")
         if error:
             # The provider's own sentence could be anybody's: the address is open to all. Its code is a plain word.
-            code = error if re.fullmatch(r"[a-z_]{1,60}", error) else "no known reason"
+            code = error if PLAIN_WORD.fullmatch(error) else "no known reason"
             cancelled = code in {"access_denied", "consent_required", "login_required"}
             reason = f"the provider says it was cancelled or not permitted ({code})"
             self.interrupted(reason if cancelled else f"the provider reports {code}")
@@ -99,6 +102,19 @@ class ProviderAuthenticator(AccountsAuthenticator, OAuthenticator):  # type: ign
     login_handler = AgainHandler
     callback_handler = CallbackHandler
 
+    async def fetch(self, req: Any, label: str = "fetching", parse_json: bool = True, **kwargs: Any) -> Any:
+        """Ask the provider. A failure is logged by its code alone: oauthenticator's own way quotes the whole answer."""
+        try:
+            answer = await self.http_client.fetch(req, **kwargs)
+        except HTTPClientError as error:
+            address = urlsplit(req.url)
+            place = f"{address.scheme}://{address.netloc}{address.path}"
+            self.log.error("%s answers %s%s", place, error.code, error_word(error))
+            raise
+        if not parse_json:
+            return answer
+        return json.loads(answer.body.decode("utf-8", "replace")) if answer.body else None
+
     def user_info_to_username(self, user_info: dict[str, Any]) -> str:
         """Return the identity, so that a missing claim is refused in a sentence; the account is found afterwards."""
         try:
@@ -120,6 +136,15 @@ class ProviderAuthenticator(AccountsAuthenticator, OAuthenticator):  # type: ign
 
     async def get_user_groups(self, auth_state: dict[str, Any]) -> set[str]:
         return set(auth_state[GROUPS])
+
+
+def error_word(error: HTTPClientError) -> str:
+    """Return the standard's error code in a provider's answer (``invalid_client``), where there is one."""
+    try:
+        word = json.loads(error.response.body)["error"]
+    except (AttributeError, KeyError, TypeError, ValueError):
+        return ""
+    return f": {word}" if isinstance(word, str) and PLAIN_WORD.fullmatch(word) else ""
 
 
 class GenericAuthenticator(ProviderAuthenticator, GenericOAuthenticator):  # type: ignore[misc]

@@ -47,7 +47,7 @@ class Hub:
             except httpx.HTTPError:
                 return False
 
-        wait_for("the hub", answers)
+        wait_for("the hub", answers, 150.0)
         return self
 
     def launch(self, auth: dict[str, Any], **more: Any) -> None:
@@ -107,7 +107,15 @@ class Browser:
             return page
         found = re.search(rf'href="([^"]+/as/{person})"', page.text)
         assert found, page.text
-        return self.client.get(str(page.url.join(found.group(1))))
+        return self.carry_on(self.client.get(str(page.url.join(found.group(1)))))
+
+    def carry_on(self, page: httpx.Response) -> httpx.Response:
+        """Send the form of a page that sends itself by script (the provider ends an earlier person's session)."""
+        form = re.search(r'<form method="post" action="([^"]+)"', page.text)
+        if not form or page.url.path.startswith("/hub/"):
+            return page
+        fields = dict(re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', page.text))
+        return self.client.post(str(page.url.join(unescape(form.group(1)))), data=fields)
 
     def password(self, name: str, password: str) -> httpx.Response:
         """Fill the hub's form."""

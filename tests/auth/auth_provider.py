@@ -68,7 +68,7 @@ class Provider:
             except httpx.HTTPError:
                 return False
 
-        wait_for("the OpenID provider", answers)
+        wait_for("the OpenID provider", answers, 150.0)
         return self
 
     def stop(self) -> None:
