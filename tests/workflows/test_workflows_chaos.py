@@ -41,3 +41,5 @@ async def test_killed_workers_lose_no_run_and_run_none_twice(oven: Oven) -> None
     # One line for each calculation that began to compute, in a working directory of its own.
     assert len(oven.computed()) == len(runs)
     assert set(Counter(oven.computed()).values()) == {1}
+    # What the crashes left is closed, not only what the runs needed.
+    await until(lambda: not oven.open_processes())

@@ -16,7 +16,7 @@ from toy_oven import WATER, Oven, until
 pytestmark = pytest.mark.backend
 
 # What a worker does between two lines when it begins a run, up to where the crash comes: the node's row is written
-# (without a state), its state is, its checkpoint is.
+# (without a state), its state is, its checkpoint is; or much later, when its last state is, and it is not yet sealed.
 BEGIN = """
 import os, sys
 from pathlib import Path
@@ -40,6 +40,9 @@ if sys.argv[4] == "row":
     orm.ProcessNode.set_process_state = crash_early
 runner = get_manager().create_runner(communicator=None, with_persistence=sys.argv[4] == "checkpoint")
 process = instantiate_process(runner, AddWorkChain, a=orm.Int(1), metadata={"label": sys.argv[3]})
+if sys.argv[4] == "end":
+    process.node.set_exit_status(0)
+    process.node.set_process_state("finished")
 print(process.node.uuid, flush=True)
 os._exit(9)
 """
@@ -83,6 +86,13 @@ async def test_a_process_stored_but_not_begun_is_replaced(oven: Oven, upto: str)
     assert ended.state is RunState.FINISHED
     assert ended.process != process
     assert "it is put away" in (oven.home.workflows / "worker.log").read_text()
+
+
+async def test_a_process_that_ended_but_was_not_closed_is_closed(oven: Oven) -> None:
+    run, process = await _begun_and_crashed(oven, "end")
+    ended = await oven.end(oven.backend.run(run))
+    assert (ended.state, ended.process) == (RunState.FINISHED, process)
+    assert oven.open_processes() == []
 
 
 @pytest.mark.parametrize("early", [False, True])

@@ -7,6 +7,8 @@ The engine repeats a step that a crash interrupted. What the interrupted attempt
 
 Neither has begun to run (see ``checkpoints``). Those that nobody
 called are deleted; the others cannot be, without their callers, and are closed as killed.
+
+A process that had ended, but was not closed yet, is closed: an unsealed node cannot be exported.
 """
 
 from __future__ import annotations
@@ -25,7 +27,11 @@ LOG = logging.getLogger(__name__)
 
 def remove_leftovers() -> list[Any]:
     """Put leftovers away; return the processes that are to be carried on, oldest first."""
-    nodes = tree.active_processes()
+    found = tree.open_processes()
+    for node in found:
+        if node.is_terminated:
+            _close(node)
+    nodes = [node for node in found if not node.is_sealed]
     leftovers = {node.pk for node in nodes if _never_began(node) and (node.checkpoint is None or _forgotten(node))}
     # Before anything is deleted: a deleted node cannot even be asked for its number.
     remaining = [node for node in nodes if node.pk not in leftovers]
@@ -42,6 +48,13 @@ def _put_away(node: Any) -> None:
         return
     node.set_process_state("killed")
     node.set_process_status("Submitted in a step that was cut off by a crash and has been repeated")
+    _close(node)
+
+
+def _close(node: Any) -> None:
+    # What the engine does when a process has entered its last state.
+    if isinstance(node, orm.CalcJobNode):
+        node.delete_state()
     node.delete_checkpoint()
     node.seal()
 

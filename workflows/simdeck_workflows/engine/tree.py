@@ -20,10 +20,15 @@ def processes_labelled(labels: Iterable[str]) -> dict[str, Any]:
 
 def active_processes() -> list[Any]:
     """All unfinished process nodes of the profile, oldest first; also those that somebody else submitted."""
+    return [node for node in open_processes() if not node.is_terminated]
+
+
+def open_processes() -> list[Any]:
+    """All process nodes that are not sealed, oldest first: the unfinished, and those whose end a crash cut short."""
     # Not by state: a node is stored with none, and its first is written afterwards; a crash may come between the two.
     filters = {"attributes": {"!has_key": orm.ProcessNode.SEALED_KEY}}
     builder = orm.QueryBuilder().append(orm.ProcessNode, filters=filters, project="*").order_by({orm.ProcessNode: "id"})
-    return [node for node in builder.all(flat=True) if not node.is_terminated]
+    return list(builder.all(flat=True))
 
 
 def with_descendants(node: Any) -> list[Any]:
