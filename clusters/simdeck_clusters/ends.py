@@ -116,8 +116,9 @@ def explain_end(
     """
     if record is not None and end is not None and record.job != end.id:
         record = None
-    tail = "\n".join(_latest(log)[-LOG_LINES:])
-    cause, params = _cause(end, record, tail, ready=ready, asked_by_us=asked_by_us, owner={user, str(uid)})
+    latest = _latest(log)
+    tail = "\n".join(latest[-LOG_LINES:])
+    cause, params = _cause(end, record, "\n".join(latest), ready=ready, asked_by_us=asked_by_us, owner={user, str(uid)})
     problem = Problem(cause.value, **{"cluster": cluster or "the cluster", **params})
     return Verdict(cause, problem, tuple(_evidence(end, record)), tail)
 
@@ -171,7 +172,9 @@ def _said_by_slurm(
         return Cause.NODE_FAILURE, {"node": (end.nodes if end is not None else "") or "its node"}
     if state in {JobState.REQUEUED, JobState.REQUEUE_HOLD, JobState.SPECIAL_EXIT}:
         return Cause.REQUEUED, {}
-    if state is JobState.LAUNCH_FAILED or reason.startswith(_LAUNCH_REASONS):
+    began = log.startswith(LOG_HEADER) or (end is not None and bool(end.signal))
+    # Slurm says JobLaunchFailure also when a script that ran was killed.
+    if state is JobState.LAUNCH_FAILED or (reason.startswith(_LAUNCH_REASONS) and not began):
         return Cause.LAUNCH_FAILED, {"node": (end.nodes if end is not None else "") or "its node"}
     if state in {JobState.CANCELLED, JobState.REVOKED}:
         return _cancelled(end, asked_by_us=asked_by_us, owner=owner)
