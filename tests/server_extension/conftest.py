@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,10 +47,35 @@ class Server:
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The server, with warm kernels for the apps installed before it starts."""
+    root = tmp_path_factory.mktemp("jupyter")
+    with running(root, _install(root / "apps")) as found:
+        yield found
+
+
+@pytest.fixture(scope="module")
+def ending_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server in a job that ends in two hours; ``POST test/warn?ends=`` stands for the scheduler's signal."""
     from installed_apps import install_app
 
-    root = tmp_path_factory.mktemp("jupyter")
-    apps = root / "apps"
+    root = tmp_path_factory.mktemp("job")
+    apps = _install(root / "apps")
+    saver = (
+        "import anywidget, traitlets, ipywidgets\n"
+        "from simdeck_widgets.layout import Text, card\n"
+        "from simdeck_widgets.walltime import on_walltime_warning\n"
+        "text = Text(heading='A calculation', text='nothing saved', button='Run')\n"
+        "on_walltime_warning(lambda left: setattr(text, 'text', f'saved with {left:.0f} s left'))\n"
+        "ipywidgets.VBox([card(text), *[card(Text(heading=f'Part {n}', text='More of the page. ' * 20)) for n in range(6)]])"
+    )
+    install_app(apps, "saver", [saver], title="Molecule")
+    more = {"SIMDECK_JOB_ENDS": str(int(time.time()) + 7200), "PYTHONPATH": str(Path(__file__).parent)}
+    with running(root, apps, "warn_by_request", **more) as found:
+        yield found
+
+
+def _install(apps: Path) -> Path:
+    from installed_apps import install_app
+
     shown = (
         "import os, anywidget, traitlets, ipywidgets\n"
         "class Hello(anywidget.AnyWidget):\n"
@@ -65,6 +91,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     install_app(apps, "slider", ["import ipywidgets\nipywidgets.IntSlider(description='n')"])
     install_app(apps, "broken", ["1 / 0"])
     install_app(apps, "dies", ["import os\nos._exit(3)"])
+    # The app installed last is the one kept warm.
+    (apps / "hello" / ".current").symlink_to("versions/1.0")
+    (apps / "hello" / ".current").replace(apps / "hello" / "current")
+    return apps
+
+
+@contextmanager
+def running(root: Path, apps: Path, *extensions: str, **more: str) -> Iterator[Server]:
+    """A Jupyter server with our extension and ``extensions``, and ``more`` in its environment."""
     port = _free_port()
     env = {
         **os.environ,
@@ -76,20 +111,19 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         **{f"JUPYTER_{name}_DIR": str(root / name.lower()) for name in ("CONFIG", "DATA", "RUNTIME")},
     }
     env.pop("JUPYTERHUB_BASE_URL", None)
+    env.pop("SIMDECK_JOB_ENDS", None)
+    env |= more
     argv = [
         sys.executable, "-m", "jupyter_server", "--allow-root", f"--port={port}", "--port-retries=0", "--no-browser",
         f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={root}", "--ServerApp.base_url=/user/ada/",
-        "--ServerApp.jpserver_extensions={'simdeck_deck.server_extension': True}",
+        *[f"--ServerApp.jpserver_extensions={name}=True" for name in ("simdeck_deck.server_extension", *extensions)],
     ]  # fmt: skip
-    # The app installed last is the one kept warm.
-    (apps / "hello" / ".current").symlink_to("versions/1.0")
-    (apps / "hello" / ".current").replace(apps / "hello" / "current")
     with (root / "server.log").open("wb") as log:
         process = subprocess.Popen(argv, env=env, stdout=log, stderr=log, cwd=root)
-    running = Server(f"http://127.0.0.1:{port}/user/ada/", apps, process)
+    found = Server(f"http://127.0.0.1:{port}/user/ada/", apps, process)
     try:
-        running.until(lambda: _answers(running), 60)
-        yield running
+        found.until(lambda: _answers(found), 60)
+        yield found
     finally:
         process.send_signal(signal.SIGTERM)
         try:

@@ -85,7 +85,7 @@ class PageHandler(JupyterHandler):  # type: ignore[misc]
         kernel = asyncio.ensure_future(self._start_kernel(page))
         try:
             await self._send(self._render("head.html.j2", page=page, title=page.title))
-            notebook = nbformat.reads(  # type: ignore[no-untyped-call]
+            notebook = nbformat.reads(
                 await asyncio.to_thread(page.notebook.read_text), as_version=4
             )
         finally:
