@@ -62,7 +62,7 @@ class Prefix:
                 lambda note: self.make(self.backend, "backend", note),
             ),
             ("Site's Simdeck", lambda: read_stamp(self.wheels) == self.own_stamp(), self.make_own),
-            ("Site's proxy", lambda: read_stamp(self.modules) == checkout.modules_stamp(), self.make_modules),
+            ("Site's proxy", lambda: read_stamp(self.modules) == read_stamp(checkout.MODULES), self.make_modules),
             ("Site's Node.js", self.node_fits, self.make_node),
             ("Site's registry", lambda: read_stamp(self.root / "registry") == self.apps_stamp(), self.copy_apps),
         ]
@@ -114,7 +114,7 @@ class Prefix:
     def make_modules(self, note: Note) -> None:
         shutil.rmtree(self.modules, ignore_errors=True)
         shutil.copytree(checkout.MODULES, self.modules, symlinks=True, ignore=shutil.ignore_patterns(STAMP))
-        write_stamp(self.modules, checkout.modules_stamp())
+        write_stamp(self.modules, read_stamp(checkout.MODULES))
 
     def node_fits(self) -> bool:
         try:

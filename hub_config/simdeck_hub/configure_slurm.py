@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from simdeck_hub import scopes
-from simdeck_hub.places import DataFolder
+from simdeck_hub.agent_settings import launcher
+from simdeck_hub.places import DataFolder, hub_python
 from simdeck_hub.site_file import Site
 
 if TYPE_CHECKING:
@@ -14,8 +15,10 @@ if TYPE_CHECKING:
 
 def slurm_servers(c: Any, site: Site, runtime: Runtime, data: DataFolder) -> None:
     """Set the Slurm spawner's options from the site file."""
+    from simdeck_spawners.hub import install
+
+    install(c)
     hub = c.JupyterHub
-    hub.spawner_class = "simdeck_spawners.slurm.SimdeckSlurmSpawner"
     hub.allow_named_servers = site.servers.named_limit > 0
     hub.named_server_limit_per_user = site.servers.named_limit
     # A queued server costs the hub nothing, and Slurm is the one to say how many may run.
@@ -26,7 +29,8 @@ def slurm_servers(c: Any, site: Site, runtime: Runtime, data: DataFolder) -> Non
     fleet.instance = data.instance
     fleet.api = runtime.api
     fleet.public = str(data.public)
-    fleet.launcher = str(site.service.prefix / "libexec" / "simdeck-launch")
+    fleet.launcher = str(launcher(site))
+    fleet.server = (str(hub_python()), "-m", "simdeck_spawners.server")
     fleet.site = site.resources()
     fleet.queue_timeout = float(site.servers.queue_timeout)
     fleet.boot_timeout = float(site.servers.boot_timeout)

@@ -80,6 +80,8 @@ def watch(trial: Trial) -> int:
             running = read_state(DataFolder(trial.data))
             said = bool(running and running.ready)
             if said:
+                # After the lines that say how to sign in.
+                time.sleep(LOOK_SECONDS)
                 say_hints(trial)
         time.sleep(LOOK_SECONDS)
     return trial.up.returncode or 0

@@ -81,7 +81,7 @@ class PrivateSlurm:
     # --- starting ---------------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Make the network, start the daemons and the nodes, wait until every node is idle.
+        """Start the daemons and the nodes on the network that has been made, wait until every node is idle.
 
         Raises
         ------
@@ -89,7 +89,6 @@ class PrivateSlurm:
             ``trial``: a daemon ended, or the nodes did not come up; names the log.
         """
         self._write_files()
-        self._make_bridge()
         self.start_munge()
         if self.accounting:
             self.start_accounting()
@@ -117,7 +116,8 @@ class PrivateSlurm:
         path.write_text(text, encoding="utf-8")
         path.chmod(mode)
 
-    def _make_bridge(self) -> None:
+    def make_bridge(self) -> None:
+        """Take the network: make the device that joins the nodes and this machine."""
         self.bridge = machine.free_link("sdtrial")
         self.ledger.note("link", name=self.bridge)
         machine.run(["ip", "link", "add", self.bridge, "type", "bridge"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import grp
 import json
 import os
@@ -161,6 +162,17 @@ def free_group_number() -> int:
     """Return the number of no group, below those for people."""
     taken = {group.gr_gid for group in grp.getgrall()}
     return next(number for number in range(980, 200, -1) if number not in taken)
+
+
+@contextlib.contextmanager
+def one_at_a_time() -> Iterator[None]:
+    """Let no other trial of this machine choose names and networks meanwhile."""
+    handle = os.open("/run", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def used_networks() -> list[IPv4Network]:

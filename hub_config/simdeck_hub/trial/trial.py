@@ -20,6 +20,7 @@ from types import TracebackType
 
 from simdeck_clusters.launcher import install as launcher
 from simdeck_clusters.launcher.install import ClusterCommands, LaunchConfig, Places
+from simdeck_common.files import write_atomically
 
 from simdeck_hub.places import Checkout
 from simdeck_hub.ports import is_free
@@ -112,12 +113,16 @@ class Trial:
             machine.install(missing, ledger, self.say)
         machine.check_namespaces()
         machine.check_names([*self.options.users, self.options.service], [self.options.group])
-        network = machine.free_network(self.options.subnet)
         ledger.note("folder", path=str(self.run))
         ledger.note("processes", mark=self.mark)
         self.run.mkdir(mode=0o755)
         self.run.chmod(0o755)
-        self.slurm = PrivateSlurm(self.run / "slurm", network, ledger, self.mark, accounting=self.options.accounting)
+        with machine.one_at_a_time():
+            # Taken at once: another trial that starts now chooses another.
+            network = machine.free_network(self.options.subnet)
+            accounting = self.options.accounting
+            self.slurm = PrivateSlurm(self.run / "slurm", network, ledger, self.mark, accounting=accounting)
+            self.slurm.make_bridge()
 
     def _clear(self) -> None:
         self.ledger.clear(self.say)
@@ -161,7 +166,9 @@ class Trial:
     def make_launcher(self) -> None:
         """Install the launcher and the sudo rule of this trial."""
         options = self.options
-        places = Places(self.prefix, sudoers=Path("/etc/sudoers.d") / f"simdeck-trial-{self.mark}")
+        libexec = self.prefix / "libexec"
+        places = Places(self.prefix, sudoers=libexec / "sudoers")
+        rule_file = Path("/etc/sudoers.d") / f"simdeck-trial-{self.mark}"
         conf = str(self.slurm.cluster.config)
         config = LaunchConfig(
             service_user=options.service,
@@ -169,10 +176,14 @@ class Trial:
             clusters={self.slurm.name: ClusterCommands(conf=conf)},
             environment=self.network_environment() | {"SLURM_CONF": conf},
         )
+        # The same alias in two files is an error for sudo: a site of this machine, or another trial, has it already.
         rule = launcher.sudoers_text(options.service, options.group, places.program)
-        self.ledger.note("file", path=str(places.sudoers), line=rule.splitlines()[-1])
-        self.ledger.note("folder", path=str(places.program.parent))
+        rule = rule.replace("SIMDECK_LAUNCH", f"SIMDECK_TRIAL_{self.mark.upper()}")
+        self.ledger.note("folder", path=str(libexec))
         launcher.install(places, config, options.group, python=Path(self.python))
+        self.ledger.note("file", path=str(rule_file), line=rule.splitlines()[-1])
+        # sudo reads no file with a dot in its name: half a rule is never seen.
+        write_atomically(rule_file, rule, mode=0o440)
 
     def write_site(self) -> None:
         """Write the site file: what an administrator would write for this cluster."""
