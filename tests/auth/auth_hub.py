@@ -30,6 +30,8 @@ class Hub:
         self.port, self.api_port, self.hub_port = free_ports(3)
         self.output = folder / "hub.log"
         self.process: subprocess.Popen[bytes] | None = None
+        self.user_name: str | None = None
+        """The Unix user it runs as, where that is another (needs root)."""
 
     @property
     def url(self) -> str:
@@ -54,11 +56,15 @@ class Hub:
         """Start and do not wait."""
         settings = {"auth": auth, "ports": [self.port, self.api_port, self.hub_port], **more}
         (self.data.root / "settings.json").write_text(json.dumps(settings), encoding="utf-8")
+        (self.data.root / "settings.json").chmod(0o644)
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("JUPYTERHUB_", "SIMDECK_"))}
         environment = kept | {"SIMDECK_DATA": str(self.data.root), "NODE": str(Checkout.find().node())}
+        argv = [sys.executable, "-m", "jupyterhub", "-f", str(CONFIG)]
+        if self.user_name:
+            argv = ["setpriv", f"--reuid={self.user_name}", f"--regid={self.user_name}", "--init-groups", *argv]
         with self.output.open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "jupyterhub", "-f", str(CONFIG)],
+                argv,
                 env=environment, cwd=self.data.root, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
             )  # fmt: skip
 
