@@ -13,7 +13,7 @@ from typing import Any
 
 from jupyterhub.apihandlers import APIHandler
 from jupyterhub.app import JupyterHub
-from tornado.httputil import HTTPHeaders, HTTPServerRequest
+from tornado.httputil import HTTPHeaders, HTTPServerRequest, RequestStartLine
 
 from simdeck_spawners.book import LIVE, Entry, Stage
 from simdeck_spawners.fleet import SlurmFleet, current
@@ -146,7 +146,8 @@ class _Resume(APIHandler):  # type: ignore[misc]
     """Starts a server as a request would, without one: nobody is there to be asked to sign in again."""
 
     def __init__(self, app: Any) -> None:
-        request = HTTPServerRequest(method="POST", uri="/", headers=HTTPHeaders(), connection=_NoConnection())
+        line = RequestStartLine("POST", "/", "HTTP/1.1")
+        request = HTTPServerRequest(start_line=line, headers=HTTPHeaders({"Host": "hub"}), connection=_NoConnection())
         super().__init__(app.tornado_application, request)
 
     async def refresh_auth(self, user: Any, force: bool = False) -> Any:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import gc
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
 import httpx
 from jupyterhub import orm, roles
 from jupyterhub.app import JupyterHub
+from jupyterhub.httpclient import JupyterHubHTTPClient
 from jupyterhub.proxy import Proxy
 from traitlets import Dict
 from traitlets.config import Config
@@ -22,6 +25,23 @@ from simdeck_spawners.handlers import routes
 from simdeck_spawners.hub import HubSide
 
 SECRET = b"\x17" * 32
+_life: contextvars.ContextVar[weakref.WeakSet[asyncio.Task[Any]] | None] = contextvars.ContextVar("life", default=None)
+"""The tasks of the hub in whose context something runs: what ends with it."""
+
+
+def _make_task(
+    loop: asyncio.AbstractEventLoop, work: Any, context: contextvars.Context | None = None, **_: Any
+) -> asyncio.Task[Any]:
+    task = asyncio.Task(work, loop=loop, context=context)
+    tasks = _life.get() if context is None else context.get(_life)
+    if tasks is not None:
+        tasks.add(task)
+    return task
+
+
+def outside(work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    """Run ``work`` so that it does not end with the hub that happened to begin it."""
+    return asyncio.get_running_loop().create_task(work, context=contextvars.Context())
 
 
 class RememberedProxy(Proxy):  # type: ignore[misc]
@@ -54,6 +74,7 @@ class _Hub(JupyterHub):  # type: ignore[misc]
         super().init_logging()
         self.log.handlers.clear()
         self.log.propagate = True
+        self.log.setLevel(self.log_level)
 
 
 class HubLife:
@@ -84,12 +105,17 @@ class HubLife:
         self.app: Any = None
         self.fleet: SlurmFleet
         self.side: HubSide
-        self._before: set[asyncio.Task[Any]] = set()
-        self.spared: Callable[[], set[asyncio.Task[Any]]] = set
+        self._tasks: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()
 
     async def start(self, make_fleet: Callable[[Config], SlurmFleet]) -> None:
         """Start as `jupyterhub` does, then bring hub and book together."""
-        self._before = asyncio.all_tasks()
+        loop = asyncio.get_running_loop()
+        loop.set_task_factory(_make_task)
+        context = contextvars.copy_context()
+        context.run(_life.set, self._tasks)
+        await loop.create_task(self._start(make_fleet), context=context)
+
+    async def _start(self, make_fleet: Callable[[Config], SlurmFleet]) -> None:
         self.fleet = make_fleet(self.config)
         fleets.set_current(self.fleet)
         self.app = _Hub(config=self.config)
@@ -135,9 +161,8 @@ class HubLife:
         await self._end()
 
     async def _end(self) -> None:
-        for task in asyncio.all_tasks() - self._before - self.spared():
-            if task is not asyncio.current_task():
-                task.cancel()
+        for task in list(self._tasks):
+            task.cancel()
         await asyncio.sleep(0)
         await self.app.http_server.close_all_connections()
         for callback in self.app._periodic_callbacks.values():
@@ -149,6 +174,9 @@ class HubLife:
         self.app.db.rollback()
         self.app.db.close()
         self.app.db.get_bind().dispose()
+        if JupyterHubHTTPClient.initialized():
+            await JupyterHubHTTPClient.instance().close()
+            JupyterHubHTTPClient.clear_instance()
         JupyterHub.clear_instance()
         fleets.set_current(None)
         gc.collect()

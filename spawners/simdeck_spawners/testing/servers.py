@@ -14,6 +14,8 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
+from simdeck_spawners.testing.hubs import outside
+
 PAUSE = 0.05
 
 
@@ -55,7 +57,7 @@ class JobServers:
     def start(self, job: SimulatedJob) -> None:
         """Begin the job's server."""
         self.begun.append(job.id)
-        self.running[job.id] = _Running(asyncio.ensure_future(self._run(job)))
+        self.running[job.id] = _Running(outside(self._run(job)))
 
     def stop(self, job: SimulatedJob) -> None:
         """End the job's server at once."""

@@ -101,7 +101,6 @@ class World:
         """Start the hub (again)."""
         self._line = Line(self.slurm)
         self.hub = HubLife(self.folder, self._port, self._configure, self.table)
-        self.hub.spared = lambda: {one.task for one in self.servers.running.values()}
         await self.hub.start(self._fleet)
         return self.hub
 
@@ -133,6 +132,7 @@ class World:
         self._line.cut = True
         points.arm(None)
         await self.hub.die()
+        self.crashed.clear()
 
     def crash_at(self, point: str) -> None:
         """Let the hub die when it first passes ``point``."""
