@@ -132,6 +132,7 @@ def add_fake_api(site: Site) -> None:
 
     @site.app.get(api + "/tasks/{task}/events")
     @site.app.get(api + "/runs/{run}/events")
+    @site.app.get(api + "/servers/{server}/events")
     async def events(request: Request) -> Response:
         return StreamingResponse(site.stream(request.url.path.removeprefix(api)), media_type="text/event-stream")
 

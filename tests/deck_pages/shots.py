@@ -13,13 +13,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
 import uvicorn
-from deck_pages_samples import failed, run, running, task
+from deck_pages_samples import before, failed, run, running, task
 from deck_pages_site import PREFIX, Site, add_fake_api, ensure_vendor, make_site
 from deck_pages_worlds import WORLDS
 from playwright.sync_api import Browser, Page, sync_playwright
+from simdeck_common.problems import Problem
 from simdeck_deck.auth import SESSION_COOKIE
 
 OUT = Path(__file__).parents[1] / "artifacts" / "deck_pages"
@@ -68,6 +69,26 @@ SHOTS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "run-missing": ("empty", f"runs/{RUN}", ()),
     "open-starting": ("empty", "open/molecule", ()),
     "open-failed": ("unstartable", "open/molecule", ()),
+    "deck-site": ("site", "", ()),
+    "deck-plain-site": ("plain-site", "", ()),
+    "deck-long-site": ("long-site", "", ()),
+    "servers-site": ("site", "servers", ()),
+    "servers-long": ("long-site", "servers", ()),
+    "servers-none": ("plain-site", "servers", ()),
+    "resources-app": ("site", "open/molecule", ()),
+    "resources-all": ("site", "servers/new?opt-partition=gpu&opt-gpus=a100:2&opt-account=chem-2026", ()),
+    "resources-refused": ("refused-site", "servers/new?opt-cores=99", ()),
+    "resources-gone": ("site", "servers/new?opt-partition=gone&opt-reservation=old", ()),
+    "resources-plain": ("plain-site", "servers/new", ()),
+    "resources-long": ("long-site", "servers/new", ("text=All options",)),
+    "server-queued": ("site", "servers/queue-1?app=phonons&open=1", ()),
+    "server-queued-long": ("long-site", "servers/queue-1", ()),
+    "server-unknown": ("silent-site", "servers/queue-1", ()),
+    "server-booting": ("site", "servers/booting-1", ()),
+    "server-running": ("site", "servers/-", ()),
+    "server-failed": ("site", "servers/molecule-2", ()),
+    "server-failed-long": ("long-site", "servers/molecule-2", ()),
+    "server-idle": ("site", "servers/idle-1", ()),
     "account": ("busy", "account", ()),
     "help": ("busy", "help", ()),
 }
@@ -108,6 +129,13 @@ def shots_site() -> Site:
         worlds[name] = WORLDS["empty"]() if name != "installed" else WORLDS["busy"]()
         worlds[name].agent.tasks = [task(**changes)]
         worlds[name].agent.events = [("log", {"line": f"+ package-{n}==1.{n}"}) for n in range(12)]
+    worlds["refused-site"] = WORLDS["site"]()
+    worlds["refused-site"].servers.refusal = Problem(
+        "resources-range", field="cores", name="cores", value=99, least=1, most=32
+    )
+    worlds["silent-site"] = WORLDS["site"]()
+    for view in worlds["silent-site"].servers.views:
+        view["unknown_since"] = before(minutes=4)
     worlds["unstartable"] = WORLDS["empty"]()
     site = make_site(worlds)
     add_fake_api(site)

@@ -11,9 +11,10 @@ from simdeck_deck.pages.sources import attempt_all
 from simdeck_deck.pages.store import find_app
 from simdeck_deck.pages.views.amounts import size_words
 from simdeck_deck.pages.views.apps import installed_card
-from simdeck_deck.pages.views.options import PREFIX
+from simdeck_deck.pages.views.options import PREFIX, query_of
 from simdeck_deck.pages.views.problems import ProblemView
 from simdeck_deck.pages.views.server import server_view
+from simdeck_deck.pages.views.servers import remedied
 from simdeck_deck.pages.visit import Visit, Visiting
 from simdeck_deck.servers import ClusterView, hub_name
 
@@ -29,6 +30,8 @@ async def _open_as_job(visit: Visit, clusters: list[ClusterView], app: str, run:
     note = None
     if over is not None and over.failure is not None:
         note = ProblemView("The last server for this app ended", over.failure.title + ".", over.failure.remedy, "")
+        # What it lacked is asked for from the start; whoever wants something else says so.
+        given = query_of(remedied(over)) | given
     elif beside is not None:
         words = f"Your default server has {size_words(beside.options)}; this app asks for more."
         note = ProblemView("A server is running already", words, "Start one that fits, or open the app there.", "")
@@ -37,7 +40,11 @@ async def _open_as_job(visit: Visit, clusters: list[ClusterView], app: str, run:
         clusters,
         given | {"app": app},
         note=note,
-        beside=visit.links.app_page(app, run or None, hub_name(beside.name)) if beside is not None else "",
+        beside=(
+            (visit.links.app_page(app, run or None, hub_name(beside.name)), size_words(beside.options))
+            if beside is not None
+            else None
+        ),
     )
 
 

@@ -107,9 +107,9 @@ async def form_page(
     problem: ProblemView | None = None,
     estimate: EstimateView | None = None,
     note: ProblemView | None = None,
-    beside: str = "",
+    beside: tuple[str, str] | None = None,
 ) -> Response:
-    """Render the form. ``note`` says why it is shown; ``beside`` opens the app in a server that runs already."""
+    """Render the form. ``note`` says why it is shown; ``beside``: address and size of a running server."""
     wanted = await read(visit, clusters, given)
     (apps, _), (servers, _) = await attempt_all(visit.agent.get("/apps"), visit.servers.servers())
     if not wanted.name and "form" not in given and any(one.name == DEFAULT and one.active for one in servers or []):

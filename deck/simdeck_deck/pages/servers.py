@@ -11,7 +11,7 @@ from simdeck_common.problems import Problem
 from simdeck_deck.pages.frame import now, see_other
 from simdeck_deck.pages.sources import attempt, attempt_all
 from simdeck_deck.pages.views.options import query_of
-from simdeck_deck.pages.views.servers import ServerCard, remedied, server_card
+from simdeck_deck.pages.views.servers import ServerCard, remedied, remedy_words, server_card
 from simdeck_deck.pages.visit import Visit, Visiting
 from simdeck_deck.servers import DEFAULT, STARTING, ServerView, hub_name
 
@@ -119,7 +119,7 @@ def _values(visit: Visit, found: ServerView, apps: Any, app: str, run: str, open
         "change_url": visit.links.with_query(
             visit.links.page("servers", "new"), anew | query_of(found.options | remedied(found))
         ),
-        "remedied": bool(remedied(found)),
+        "remedy": remedy_words(remedied(found)),
         "poll": poll_of((card,)),
     }
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from simdeck_clusters.quantities import memory_mib, memory_text, minutes
 
-from simdeck_deck.pages.views.text import parse_time
+from simdeck_deck.pages.views.text import NO_BREAK, parse_time, plural
 
 
 def memory_words(value: Any) -> str:
@@ -44,13 +44,13 @@ def size_words(options: Mapping[str, Any]) -> str:
     parts = []
     cores = options.get("cores")
     if isinstance(cores, int):
-        parts.append("1 core" if cores == 1 else f"{cores} cores")
+        parts.append(plural(cores, "core"))
     if memory := memory_words(options.get("memory_mb")):
         parts.append(memory)
     kind, count = gpu_choice(options.get("gpus"))
     if count not in ("", "0"):
         parts.append(f"{count} × {kind or 'GPU'}")
-    return " · ".join(parts)
+    return " · ".join(part.replace(" ", NO_BREAK) for part in parts)
 
 
 def start_words(text: Any, now: datetime) -> str:

@@ -13,7 +13,7 @@ from simdeck_deck.pages.views.amounts import start_words
 from simdeck_deck.pages.views.links import Links
 from simdeck_deck.pages.views.options import query_of
 from simdeck_deck.pages.views.resources import chosen_partition
-from simdeck_deck.pages.views.text import duration, full_time, number, parse_time
+from simdeck_deck.pages.views.text import NO_BREAK, duration, full_time, number, parse_time
 from simdeck_deck.servers import ClusterView, EstimateView, Free
 
 
@@ -101,7 +101,7 @@ def _of(free: int | None, total: int | None) -> str:
 
 
 def _gpus(free: Free, types: Mapping[str, int]) -> str:
-    return ", ".join(f"{free.gpus.get(kind, 0)} {kind or 'GPU'}" for kind in types)
+    return ", ".join(f"{free.gpus.get(kind, 0)}{NO_BREAK}{kind or 'GPU'}" for kind in types)
 
 
 def age_words(cluster: ClusterView, now: datetime) -> str:
@@ -111,4 +111,4 @@ def age_words(cluster: ClusterView, now: datetime) -> str:
         return f"The scheduler has not answered for {duration((now - since).total_seconds())}; these numbers are old."
     if cluster.age is None:
         return "The scheduler has not been asked yet."
-    return "As of now." if cluster.age < 2 else f"As of {duration(max(10.0, cluster.age))} ago."
+    return "As of a few seconds ago." if cluster.age < 10 else f"As of {duration(cluster.age)} ago."

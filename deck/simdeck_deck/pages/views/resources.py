@@ -182,9 +182,12 @@ def _hints(limits: Limits) -> dict[str, str]:
     hints = {}
     if limits.cores is not None:
         hints["cores"] = f"up to {limits.cores}"
-    hints["memory_mb"] = f"up to {memory_text(limits.memory_mb)}" if limits.memory_mb is not None else "such as 8 GiB"
+    hints["memory_mb"] = (
+        f"up to {memory_text(limits.memory_mb)}" if limits.memory_mb is not None else "such as 8 GiB; empty: the usual"
+    )
+    most = limits.walltime_minutes
     hints["walltime_minutes"] = "hours:minutes" + (
-        f", up to {minutes_text(limits.walltime_minutes)}" if limits.walltime_minutes is not None else ""
+        f", up to {minutes_text(most)}" if most is not None else "; empty: the usual"
     )
     if limits.gpus is not None:
         hints["gpus"] = f"up to {limits.gpus}" if limits.gpus else "none in this partition"

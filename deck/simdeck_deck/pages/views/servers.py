@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from simdeck_deck.pages.views.amounts import size_words, start_words
+from simdeck_deck.pages.views.amounts import memory_words, size_words, start_words, walltime_words
 from simdeck_deck.pages.views.links import Links
 from simdeck_deck.pages.views.problems import ProblemView
 from simdeck_deck.pages.views.states import StateView
@@ -189,3 +189,13 @@ def remedied(server: ServerView) -> dict[str, Any]:
     if ("time-limit" in code or "walltime" in code or "timeout" in code) and isinstance(minutes, int):
         changes["walltime_minutes"] = minutes * 2
     return changes
+
+
+def remedy_words(changes: Mapping[str, Any]) -> str:
+    """Return the changes of ``remedied`` in words: ``16 GiB``, ``a time limit of 4:00``; empty for none."""
+    words = []
+    if "memory_mb" in changes:
+        words.append(memory_words(changes["memory_mb"]))
+    if "walltime_minutes" in changes:
+        words.append(f"a time limit of {walltime_words(changes['walltime_minutes'])}")
+    return " and ".join(words)
