@@ -22,23 +22,39 @@ SLOW_SECONDS = 5.0
 _VERSION = re.compile(r"(\d+)\.(\d+)")
 
 
-async def munge(_: Examination) -> list[Finding]:
-    """Whether this machine can make and read a munge credential."""
-    name, title = "munge", "Munge"
-    if shutil.which("munge") is None:
-        return [Finding(name, title, "skipped", "there is no munge here; the cluster may use another way")]
-    made = await run_process(["munge", "-n"], timeout=10)
+async def munge(examination: Examination) -> list[Finding]:
+    """Whether this machine can make and read the credentials that the clusters' daemons ask for."""
+    sockets: dict[str, str] = {}
+    for settings in examination.site.clusters:
+        if settings.executor == "ssh":
+            continue
+        # Without munge this may fail; then the usual socket is looked at, and the reason is found there.
+        config = (await ask(examination, settings, ["scontrol", "show", "config"])).out
+        kind = re.search(r"^AuthType\s*=\s*(\S+)", config, re.MULTILINE)
+        if kind is not None and kind.group(1) != "auth/munge":
+            continue
+        own = re.search(r"^AuthInfo\s*=.*?\bsocket=([^,\s]+)", config, re.MULTILINE)
+        sockets.setdefault(own.group(1) if own else "", settings.label)
+    if not sockets:
+        return [Finding("munge", "Munge", "skipped", "no cluster here asks for it")]
+    return [await _munge(socket, label) for socket, label in sockets.items()]
+
+
+async def _munge(socket: str, label: str) -> Finding:
+    name, title = "munge", f"Munge for {label}"
+    chosen = [f"--socket={socket}"] if socket else []
+    made = await run_process(["munge", "-n", *chosen], timeout=10)
     if not made.ok:
-        return [
-            Finding(name, title, "failed", f"no credential could be made: {made.message}",
-                    "Start munged (systemctl start munge); its key must be the cluster's.")
-        ]  # fmt: skip
-    read = await run_process(["unmunge"], stdin=made.out.encode(), timeout=10)
+        return Finding(
+            name, title, "failed", f"no credential could be made: {made.message}",
+            "Install munge and start munged (systemctl start munge); its key must be the cluster's.",
+        )  # fmt: skip
+    read = await run_process(["unmunge", *chosen], stdin=made.out.encode(), timeout=10)
     if not read.ok:
-        return [
-            Finding(name, title, "failed", f"a credential could not be read: {read.message}", "Look at munged's log.")
-        ]
-    return [Finding(name, title, "ok", "credentials are made and read")]
+        return Finding(
+            name, title, "failed", f"a credential could not be read: {read.message}", "Look at munged's log."
+        )
+    return Finding(name, title, "ok", "credentials are made and read")
 
 
 async def programs(examination: Examination) -> list[Finding]:
