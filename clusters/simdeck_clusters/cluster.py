@@ -35,7 +35,7 @@ from simdeck_clusters.models import (
 from simdeck_clusters.settings import ClusterSettings
 from simdeck_clusters.slurm import argv, facts, parse
 
-HISTORY_DAYS = 14
+HISTORY_SECONDS = 14 * 86400.0
 T = TypeVar("T")
 
 
@@ -97,6 +97,7 @@ class Cluster:
         """Whether `sacct` answers; ``None`` while not found out."""
         self.calls = Calls()
         self._mark = mark
+        self._known: dict[tuple[str, ...], Job] = {}
 
     @property
     def name(self) -> str:
@@ -114,7 +115,19 @@ class Cluster:
             ``cluster-unavailable``: it did not answer, or not with what `squeue` prints.
         """
         mark = self._mark()
-        return self._read(await self._ask(argv.queue(mark)), lambda out: parse.queue(out, mark))
+        out = await self._ask(argv.queue(mark))
+        jobs: dict[tuple[str, ...], Job] = {}
+        try:
+            for count, fields in enumerate(parse.records(out, mark)):
+                # Most records are those of the last call: a long queue must not hold up whoever shares this loop.
+                key = tuple(fields)
+                jobs[key] = self._known.get(key) or parse.queued(fields)
+                if count % 200 == 199:
+                    await asyncio.sleep(0)
+        except parse.Garbled as error:
+            raise self._unavailable(f"its answer makes no sense ({error})") from None
+        self._known = jobs
+        return list(jobs.values())
 
     async def find_by_name(self, name: str, user: str) -> list[Job]:
         """Return a user's jobs of one name, asked now, those included that ended lately; never another user's.
@@ -166,12 +179,11 @@ class Cluster:
             return end
         return accounted if accounted.state.ended else None
 
-    async def history_by_name(self, name: str, user: str, since: float | None = None) -> list[JobEnd]:
-        """Return a user's jobs of one name that accounting remembers, oldest first; none where there is none."""
+    async def history_by_name(self, name: str, user: str, seconds: float = HISTORY_SECONDS) -> list[JobEnd]:
+        """Return a user's jobs of one name over the last ``seconds`` accounting remembers, running too."""
         if self.accounting is False:
             return []
-        begin = time.time() - HISTORY_DAYS * 86400 if since is None else since
-        done = await self._run(argv.history_by_name(name, user, begin))
+        done = await self._run(argv.history_by_name(name, user, seconds))
         return self._read(done.out, facts.history) if self._has_accounting(done) else []
 
     async def nodes(self) -> dict[str, Node]:

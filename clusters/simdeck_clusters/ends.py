@@ -151,7 +151,8 @@ def _cause(
         return Cause.COMMAND_NOT_FOUND, {"command": found[1] if found else "the server's program"}
     if code is None and end is None:
         return Cause.UNKNOWN, {}
-    if code == 0 or state is JobState.COMPLETED:
+    killed = end is not None and bool(end.signal)
+    if (code == 0 and not killed) or state is JobState.COMPLETED:
         return (Cause.ENDED if ready else Cause.DIED_BEFORE_READY), {"status": str(code or 0)}
     status = _status(code, end, record)
     return (Cause.CRASHED if ready else Cause.DIED_BEFORE_READY), {"status": status}

@@ -156,11 +156,13 @@ class SimulatedSlurm:
     def node_up(self, name: str) -> None:
         """Put a node back into service."""
         self.machine.nodes[name].down = False
+        self.machine.changed()
         self.tick()
 
     def hold(self, job_id: str, reason: str = "JobHeldAdmin") -> None:
         """Hold a waiting job; an empty reason lets it go."""
         self.job(job_id).held = reason
+        self.machine.changed()
         self.tick()
 
     def forget(self, job_id: str) -> None:
@@ -297,8 +299,8 @@ class SimulatedSlurm:
         return ""
 
     def _scancel(self, job_id: str, user: str, signal: str) -> Done:
-        job = self.machine.jobs.get(job_id)
-        if job is None or job.id in self.machine.forgotten:
+        job = self.machine.remembers(job_id, self.clock.time())
+        if job is None:
             return Done(1, err=f"scancel: error: Kill job error on job id {job_id}: Invalid job id specified")
         if job.user != user:
             return Done(1, err=f"scancel: error: Kill job error on job id {job_id}: Access/permission denied")
@@ -316,7 +318,8 @@ class SimulatedSlurm:
         name = next((word.partition("=")[2] for word in words if word.startswith("--name=")), None)
         every = "--states=all" in words
         if every:
-            chosen = [job for job in self.machine.jobs.values() if job.id not in self.machine.forgotten]
+            now = self.clock.time()
+            chosen = [job for job in self.machine.jobs.values() if self.machine.remembers(job.id, now)]
         else:
             chosen = [*self.machine.waiting.values(), *self.machine.running.values()]
         lines = [self._queued(job, mark[1]) for job in chosen if name is None or job.name == name]
@@ -361,8 +364,8 @@ class SimulatedSlurm:
         return Done(0, "Slurmctld(primary) at vm is UP\n")
 
     def _show_job(self, job_id: str) -> Done:
-        job = self.machine.jobs.get(job_id)
-        if job is None or job_id in self.machine.forgotten:
+        job = self.machine.remembers(job_id, self.clock.time())
+        if job is None:
             return Done(1, err="slurm_load_jobs error: Invalid job id specified")
         shown: dict[str, Any] = {
             "UserId": f"{job.user}(1000)",

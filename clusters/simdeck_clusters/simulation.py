@@ -154,6 +154,8 @@ class Machine:
         self.waiting: dict[str, SimulatedJob] = {}
         self.running: dict[str, SimulatedJob] = {}
         self._ids = itertools.count(1)
+        self._stale = True
+        self._due = 0.0
 
     @property
     def partitions(self) -> list[str]:
@@ -167,17 +169,31 @@ class Machine:
     def add(self, job: SimulatedJob, now: float) -> None:
         """Put a job into the queue."""
         self.jobs[job.id] = self.waiting[job.id] = job
+        self._stale = True
         self.catch_up(now)
 
     def catch_up(self, now: float) -> None:
-        """Let everything happen that is due."""
+        """Let everything happen that is due; costs nothing when nothing is."""
+        if not self._stale and now < self._due:
+            return
         for job in list(self.running.values()):
             if job.ends is not None and job.ends <= now:
                 self.end(job, JobState.TIMEOUT, job.ends, signal=15)
         self._schedule(now)
-        for job in list(self.jobs.values()):
-            if job.ended is not None and now - job.ended > self.remember_seconds:
-                self.forgotten.add(job.id)
+        later = [job.eligible for job in self.waiting.values() if job.eligible > now]
+        self._due = min([*later, *(job.ends or now for job in self.running.values())], default=float("inf"))
+        self._stale = False
+
+    def changed(self) -> None:
+        """Have the queue looked at again: something about nodes or jobs was changed from outside."""
+        self._stale = True
+
+    def remembers(self, job_id: str, now: float) -> SimulatedJob | None:
+        """Return a job the controller still knows: one that goes on, or ended not long ago."""
+        job = self.jobs.get(job_id)
+        if job is None or job_id in self.forgotten:
+            return None
+        return None if job.ended is not None and now - job.ended > self.remember_seconds else job
 
     def _schedule(self, now: float) -> None:
         full: set[str] = set()
@@ -212,7 +228,7 @@ class Machine:
         ran = self._leave(job)
         self.waiting.pop(job.id, None)
         job.state, job.ended, job.exit_code, job.signal, job.cancelled_by = state, now, code, signal, by
-        job.reason = "None"
+        job.reason, self._stale = "None", True
         if ran and self.on_end is not None:
             self.on_end(job)
 
@@ -223,6 +239,7 @@ class Machine:
         job.state, job.node, job.started, job.ended = JobState.PENDING, "", None, None
         job.eligible, job.reason, job.restarts = now + pause, "BeginTime" if pause else "Priority", job.restarts + 1
         self.waiting[job.id] = job
+        self._stale = True
 
     def _leave(self, job: SimulatedJob) -> bool:
         if self.running.pop(job.id, None) is None:
@@ -233,7 +250,7 @@ class Machine:
     def fail_node(self, name: str, now: float) -> None:
         """Take a node down: its jobs are put back where they may be, else they end with NODE_FAIL."""
         node = self.nodes[name]
-        node.down = True
+        node.down = self._stale = True
         for job in list(node.jobs.values()):
             if job.requeue:
                 self.requeue(job, now, pause=120.0)

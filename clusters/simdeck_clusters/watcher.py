@@ -56,7 +56,6 @@ class Sighting:
     position: int | None = None
     gone: bool = False
     end: JobEnd | None = None
-    seen: float | None = None
     unknown_since: float | None = None
 
 
@@ -317,7 +316,6 @@ class Watcher:
             job=job,
             others=others,
             position=snapshot.position(job.id),
-            seen=snapshot.taken,
             unknown_since=snapshot.unknown_since,
         )
         return True
@@ -347,7 +345,7 @@ class Watcher:
             entry.job_id = newest.id
             self._set(entry, job=newest)
             return
-        ends = await self.cluster.history_by_name(entry.sighting.name, entry.sighting.user, entry.since - 3600)
+        ends = await self.cluster.history_by_name(entry.sighting.name, entry.sighting.user)
         if ends:
             entry.job_id = ends[-1].id
         elif entry.misses >= MISSES:
@@ -355,10 +353,9 @@ class Watcher:
         self._hurry()
 
     def _set(self, entry: _Watched, **changes: object) -> None:
-        now = replace(entry.sighting, **changes)  # type: ignore[arg-type]
-        same = replace(now, seen=entry.sighting.seen) == entry.sighting
-        entry.sighting = now if same else replace(now, serial=entry.sighting.serial + 1)
-        if not same:
+        known = entry.sighting
+        if any(getattr(known, name) != value for name, value in changes.items()):
+            entry.sighting = replace(known, serial=known.serial + 1, **changes)  # type: ignore[arg-type]
             entry.changed.set()
             entry.changed = asyncio.Event()
 

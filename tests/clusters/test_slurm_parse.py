@@ -310,3 +310,64 @@ def test_a_broken_list_of_nodes_is_garbled(text):
 def test_no_value_becomes_an_option_or_another_word(call):
     with pytest.raises(ValueError, match="not a"):
         call()
+
+
+def accounted(name):
+    return facts.history(recorded(f"sacct_{name}", "22.05-accounting"))
+
+
+def test_accounting_tells_the_peak_memory_of_a_jobs_steps():
+    (end,) = accounted("failing")
+    assert (end.state, end.exit_code, end.source) == (JobState.FAILED, 3, "sacct")
+    assert (end.peak_memory_mb, end.memory_limit_mb) == (161, 300)
+
+
+def test_accounting_tells_who_cancelled():
+    assert [end.cancelled_by for end in accounted("cancelled")] == ["0"]
+    assert [end.cancelled_by for end in accounted("requeued")] == ["1001"]
+
+
+def test_accounting_tells_a_job_that_goes_on_and_one_whose_time_was_up():
+    assert not accounted("running")[0].state.ended
+    (end,) = accounted("timed")
+    assert (end.state, end.walltime_minutes) == (JobState.TIMEOUT, 1)
+
+
+def test_accounting_that_knows_nothing_is_no_jobs():
+    assert accounted("none") == []
+
+
+def test_jobs_of_one_name_come_oldest_first():
+    assert [end.id for end in accounted("by_name")] == ["15", "33"]
+
+
+def test_each_run_of_a_job_that_started_again_is_counted():
+    line = recorded("sacct_failing", "22.05-accounting")
+    assert [end.restarts for end in facts.history(line + line)] == [0, 1]
+
+
+def test_what_accounting_does_not_print_is_garbled():
+    with pytest.raises(Garbled):
+        facts.history("sacct: error: something\n")
+
+
+def associations():
+    names = ("associations", "users", "usage")
+    return facts.associations(*(recorded(name, "22.05-accounting") for name in names))
+
+
+def test_accounts_are_read_with_qos_and_default():
+    mine = {one.account: one for one in associations() if one.user == "fxuser"}
+    assert set(mine) == {"chem", "phys"}
+    assert (mine["chem"].default, mine["phys"].default) == (True, False)
+    assert mine["chem"].qos == ("normal", "small", "tight")
+
+
+def test_what_is_left_of_an_account_counts_its_parents_limit():
+    left = {one.account: one.core_hours_left for one in associations() if one.user == "fxuser"}
+    assert left["chem"] == pytest.approx(59999 / 60)
+    assert left["phys"] == left["chem"]
+
+
+def test_an_account_without_a_limit_has_no_balance():
+    assert next(one for one in associations() if one.user == "root").core_hours_left is None

@@ -100,10 +100,10 @@ def history(job: str) -> list[str]:
     return [*_sacct(), f"--jobs={job_id(job)}"]
 
 
-def history_by_name(job_name: str, user: str, since: float) -> list[str]:
-    """What accounting knows of a user's jobs of one name since a time."""
+def history_by_name(job_name: str, user: str, seconds: float) -> list[str]:
+    """What accounting knows of a user's jobs of one name over the last ``seconds``."""
     _checked(_NAME, user, "user")
-    return [*_sacct(), "--allocations", f"--name={name(job_name)}", f"--user={user}", f"--starttime=@{int(since)}"]
+    return [*_sacct(), "--allocations", f"--name={name(job_name)}", f"--user={user}", f"--starttime=now-{int(seconds)}"]
 
 
 def _sacct() -> list[str]:

@@ -282,19 +282,12 @@ def associations(output: str, users: str = "", usage: str = "") -> tuple[Associa
         A line has not the fields asked for.
     """
     defaults = dict(_fields(users, 2))
-    limits: dict[str, int] = {}
-    used: dict[str, int] = {}
-    shares: dict[tuple[str, str], float] = {}
-    for account, user, limit, raw, share in _fields(usage, 5):
-        if user:
-            shares[(user, account)] = _float(share)
-        else:
-            limits |= _cpu_minutes(account, limit)
-            used |= _cpu_minutes(account, raw)
+    budgets, shares = _budgets(usage)
     found = []
     for user, account, partition, qos, default_qos, max_wall, max_jobs, own_limit in _fields(output, 8):
         if not user:
-            limits = {**_cpu_minutes(account, own_limit), **limits}
+            if account not in budgets and (limit := _cpu_minutes(own_limit)) is not None:
+                budgets[account] = (limit, 0)
             continue
         found.append(
             Association(
@@ -306,15 +299,41 @@ def associations(output: str, users: str = "", usage: str = "") -> tuple[Associa
                 default=defaults.get(user) == account,
                 max_walltime_minutes=minutes(max_wall),
                 max_jobs=_limit(max_jobs),
-                core_minutes_limit=_cpu_minutes(account, own_limit).get(account),
                 fairshare=shares.get((user, account)),
             )
         )
     for at, one in enumerate(found):
-        own = one.core_minutes_limit
-        most = own if own is not None else limits.get(one.account)
-        found[at] = replace(one, core_minutes_limit=most, core_minutes_used=used.get(one.account))
+        most, used = budgets.get(one.account, (None, None))
+        found[at] = replace(one, core_minutes_limit=most, core_minutes_used=used)
     return tuple(found)
+
+
+def _budgets(usage: str) -> tuple[dict[str, tuple[int | None, int | None]], dict[tuple[str, str], float]]:
+    """Return each account's tightest core-minutes (limit, used), its parents' included, and people's fair-share.
+
+    `sshare` shows by indentation which account is part of which.
+    """
+    budgets: dict[str, tuple[int | None, int | None]] = {}
+    shares: dict[tuple[str, str], float] = {}
+    above: list[tuple[int, tuple[int | None, int | None]]] = []
+    lines = [line for line in usage.splitlines() if line.strip()]
+    for line, (account, user, limit, raw, share) in zip(lines, _fields(usage, 5), strict=True):
+        if user:
+            shares[user, account] = _float(share)
+            continue
+        depth = len(line) - len(line.lstrip(" "))
+        while above and above[-1][0] >= depth:
+            above.pop()
+        budget = (_cpu_minutes(limit), _cpu_minutes(raw))
+        if above and _left(above[-1][1]) < _left(budget):
+            budget = above[-1][1]
+        above.append((depth, budget))
+        budgets[account] = budget
+    return budgets, shares
+
+
+def _left(budget: tuple[int | None, int | None]) -> float:
+    return float("inf") if budget[0] is None else budget[0] - (budget[1] or 0)
 
 
 def _fields(output: str, count: int) -> Iterator[list[str]]:
@@ -326,9 +345,9 @@ def _fields(output: str, count: int) -> Iterator[list[str]]:
             yield fields
 
 
-def _cpu_minutes(account: str, tres: str) -> dict[str, int]:
+def _cpu_minutes(tres: str) -> int | None:
     matched = re.search(r"(?:^|,)cpu=(\d+)", tres)
-    return {account: int(matched[1])} if matched else {}
+    return int(matched[1]) if matched else None
 
 
 def _float(value: str) -> float:

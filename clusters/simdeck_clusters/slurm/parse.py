@@ -92,20 +92,34 @@ def queue(output: str, mark: str) -> list[Job]:
     Garbled
         Anything stands outside the records, a record is cut off, or a field makes no sense.
     """
-    jobs = []
-    rest = output
-    while rest.strip():
-        rest = rest.lstrip("\n")
-        if not rest.startswith(f"<{mark}>"):
-            raise Garbled(f"squeue: unexpected {rest[:80]!r}")
-        record, closed, rest = rest.removeprefix(f"<{mark}>").partition(f"</{mark}>")
-        if not closed:
+    return [queued(fields) for fields in records(output, mark)]
+
+
+def records(output: str, mark: str) -> Iterator[list[str]]:
+    """Yield the fields of each record of a `squeue` call made with ``mark``; errors as of ``queue``."""
+    opening, closing, between = f"<{mark}>", f"</{mark}>", f"|{mark}|"
+    at = 0
+    while at < len(output):
+        if output[at] == "\n":
+            at += 1
+            continue
+        if not output.startswith(opening, at):
+            raise Garbled(f"squeue: unexpected {output[at : at + 80]!r}")
+        end = output.find(closing, at)
+        if end < 0:
             raise Garbled("squeue: the output breaks off")
-        jobs.append(_queued(record.split(f"|{mark}|")))
-    return jobs
+        yield output[at + len(opening) : end].split(between)
+        at = end + len(closing)
 
 
-def _queued(fields: list[str]) -> Job:
+def queued(fields: list[str]) -> Job:
+    """Return the job of one record's fields.
+
+    Raises
+    ------
+    Garbled
+        A field makes no sense.
+    """
     if len(fields) != len(QUEUE_FIELDS):
         raise Garbled(f"squeue: {len(fields)} fields in a record")
     by = dict(zip(QUEUE_FIELDS, fields, strict=True))
