@@ -371,3 +371,8 @@ def test_what_is_left_of_an_account_counts_its_parents_limit():
 
 def test_an_account_without_a_limit_has_no_balance():
     assert next(one for one in associations() if one.user == "root").core_hours_left is None
+
+
+def test_accounts_without_usage_are_accounts_with_the_limit_alone():
+    alone = facts.associations("|chem||normal||||cpu=600\nalice|chem||normal|normal|||\n")
+    assert [(one.user, one.core_hours_left, one.default) for one in alone] == [("alice", 10.0, False)]
