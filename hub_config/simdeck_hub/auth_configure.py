@@ -91,7 +91,7 @@ def configure_auth(
     if auth.kind == "one-time":
         _one_time(c, site, data, groups)
         return
-    rules = rules_of(auth, groups=groups or {}, unix_accounts=unix_accounts, unix_group=unix_group)
+    rules = rules_of(site, groups=groups or {}, unix_accounts=unix_accounts, unix_group=unix_group)
     c.AccountsAuthenticator.rules = rules
     c.AccountsAuthenticator.unix_accounts = unix_accounts
     c.Authenticator.manage_groups = True
@@ -100,12 +100,13 @@ def configure_auth(
     c.Authenticator.auth_refresh_age = 300
     c.Authenticator.auth_refresh_strict = True
     c.Authenticator.blocked_users = set(auth.accounts.deny)
-    # The account rules decide who may sign in.
+    # The account rules decide who may sign in; the names are here so that the hub knows their users from its start.
     c.Authenticator.allow_all = True
+    c.Authenticator.allowed_users = set(site.hub_users())
     if auth.kind == "pam":
         _pam(c, auth)
     elif auth.kind == "shared-password":
-        _shared_password(c, site, data, rules, unix_accounts)
+        _shared_password(c, auth, data)
     elif auth.oidc is not None:
         _oidc(c, auth.oidc, data, public_url.rstrip("/"))
 
@@ -116,17 +117,23 @@ def admins_of(site: SignInSite) -> list[str]:
 
 
 def rules_of(
-    auth: AuthSection, *, groups: Mapping[str, Sequence[str]], unix_accounts: bool, unix_group: str | None
+    site: SignInSite, *, groups: Mapping[str, Sequence[str]], unix_accounts: bool, unix_group: str | None
 ) -> AccountRules:
     """Return the account rules the site file states."""
-    accounts, oidc = auth.accounts, auth.oidc
+    auth, accounts, oidc = site.auth, site.auth.accounts, site.auth.oidc
+    allow = accounts.allow
+    if allow is None and site.users.names:
+        allow = site.users.names
+    if allow is None and auth.kind == "shared-password" and not unix_accounts:
+        # Without accounts that must exist, the password would make users of any name.
+        allow = site.hub_users()
     return AccountRules(
         identity_claim=oidc.identity_claim() if oidc else "login",
         account_claim=accounts.claim,
         groups_claim=oidc.groups_claim if oidc else None,
         strip_domain=accounts.strip_domain,
         table=accounts.table,
-        allow=frozenset(accounts.allow) if accounts.allow is not None else None,
+        allow=frozenset(allow) if allow is not None else None,
         deny=frozenset(accounts.deny),
         allow_groups=frozenset(accounts.allow_groups),
         listed_groups=by_member(groups),
@@ -169,22 +176,18 @@ def _pam(c: Any, auth: AuthSection) -> None:
     c.PamAuthenticator.open_sessions = False
 
 
-def _shared_password(c: Any, site: SignInSite, data: DataFolder, rules: AccountRules, unix_accounts: bool) -> None:
-    assert site.auth.password_file is not None
-    password = read_secret(site.auth.password_file, data, "auth.password_file")
+def _shared_password(c: Any, auth: AuthSection, data: DataFolder) -> None:
+    assert auth.password_file is not None
+    password = read_secret(auth.password_file, data, "auth.password_file")
     if len(password) < 8:
         raise Problem(
             "auth-secret-file",
             field="auth.password_file",
-            what=f"{site.auth.password_file} holds a password shorter than 8 characters",
+            what=f"{auth.password_file} holds a password shorter than 8 characters",
             hint="Write a longer one into it",
         )
     c.JupyterHub.authenticator_class = "simdeck_hub.auth_local.SharedPasswordAuthenticator"
     c.SharedPasswordAuthenticator.user_password = password
-    # Anybody who knows the password can be anybody of these; administrators are never among them (JupyterHub's rule).
-    if rules.allow is None and (site.users.names or not unix_accounts):
-        c.Authenticator.allow_all = False
-        c.Authenticator.allowed_users = set(site.hub_users())
 
 
 def _oidc(c: Any, oidc: OidcSection, data: DataFolder, public_url: str) -> None:

@@ -206,6 +206,20 @@ def test_no_kind_but_one_time_makes_the_operator_an_administrator(data: DataFold
     assert configured(data, {"kind": "one-time"}).Authenticator.admin_users == {"operator"}
 
 
+@pytest.mark.parametrize(
+    ("users", "accounts", "allowed"),
+    [
+        (Users(), {}, None),
+        (Users(names=["alice"]), {}, {"alice"}),
+        (Users(names=["alice"]), {"allow": ["bob"]}, {"bob"}),
+        (Users(admins=["alice"]), {}, None),
+    ],
+)
+def test_named_users_are_the_only_ones(data: DataFolder, users: Users, accounts: Any, allowed: Any) -> None:
+    rules = configured(data, oidc("generic", accounts, issuer=KEYCLOAK), users).AccountsAuthenticator.rules
+    assert rules.allow == allowed
+
+
 def test_one_time_passwords_stay_as_they_were(data: DataFolder) -> None:
     c = configured(data, {}, Users(names=["alice", "bob"]))
     assert c.JupyterHub.authenticator_class == "simdeck_hub.authenticator.OneTimePasswordAuthenticator"
