@@ -60,7 +60,7 @@ def test_in_a_short_job_the_warning_comes_when_half_is_left():
 nasty = st.text(st.characters(exclude_categories=()), max_size=60)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     values=st.fixed_dictionaries(
         dict.fromkeys(("partition", "account", "qos", "reservation", "environment", "kind"), nasty)
@@ -89,7 +89,7 @@ def test_no_value_adds_a_directive_a_line_or_a_word(values, command):
             assert line == model
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(value=nasty)
 def test_names_that_an_administrator_gives_are_bound_to_patterns_too(value):
     for make in (

@@ -331,6 +331,10 @@ simdeck_run() {
         code=$?
         kill -0 "$simdeck_server" 2>/dev/null || break
     done
+    # A signal may have ended the wait, and the server just then: ask once more for the server's own status.
+    wait "$simdeck_server" 2>/dev/null
+    simdeck_code=$?
+    [ "$simdeck_code" -eq 127 ] || code=$simdeck_code
     simdeck_server=
     simdeck_record "$code"
 }
