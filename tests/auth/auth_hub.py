@@ -94,9 +94,9 @@ class Hub:
 
 
 class Browser:
-    """One person's browser: cookies, redirects, forms."""
+    """One person's browser: cookies, redirects, forms. ``hub`` is whatever has an ``url``."""
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Any) -> None:
         self.hub = hub
         self.client = httpx.Client(
             follow_redirects=True, trust_env=False, timeout=30, headers={"Sec-Fetch-Mode": "navigate"}
