@@ -17,7 +17,7 @@ from typing import Any
 from simdeck_common.files import write_atomically
 
 from simdeck_hub import scopes, site_file
-from simdeck_hub.auth_configure import configure_auth
+from simdeck_hub.auth_configure import admins_of, configure_auth
 from simdeck_hub.configure_slurm import slurm_servers
 from simdeck_hub.places import DataFolder
 from simdeck_hub.ports import HOST
@@ -131,6 +131,8 @@ def apply(c: Any, site: site_file.Site, runtime: Runtime, data: DataFolder, secr
     )
     _services(c, runtime, secrets)
     if site.on_site:
+        c.Authenticator.admin_users = set()
+        c.JupyterHub.load_roles = scopes.roles(admins_of(site), on_site=True)
         slurm_servers(c, site, runtime, data)
     else:
         _local_servers(c, site, runtime, data)

@@ -52,8 +52,19 @@ DECK_ON_BEHALF = [ACCESS_DECK, *OWN, f"{PREFIX}admin", *OWN_SERVER]
 """What the deck may do with a signed-in person's session; never more than the person may."""
 
 
-def roles(admins: list[str]) -> list[dict[str, Any]]:
-    """Return JupyterHub's ``load_roles``; ``admins`` are the hub users that look after the site."""
+LOOK_AFTER = [
+    "admin-ui", "list:users", "read:users", "servers", "list:groups", "read:groups", "list:services", "read:services",
+    "read:hub", "read:metrics",
+]  # fmt: skip
+"""What looking after a site takes at the hub: see who is there, stop servers. Not what would make one somebody else:
+entering their servers, making their tokens. JupyterHub's own administrators could do both."""
+
+
+def roles(admins: list[str], *, on_site: bool = False) -> list[dict[str, Any]]:
+    """Return JupyterHub's ``load_roles``; ``admins`` are the hub users that look after the site.
+
+    ``on_site`` each user is a Unix account of their own, and those who look after the site cannot become another.
+    """
     listed: list[dict[str, Any]] = [
         {
             "name": "user",
@@ -73,7 +84,7 @@ def roles(admins: list[str]) -> list[dict[str, Any]]:
             {
                 "name": "simdeck-admin",
                 "description": "Look after the whole site from the deck",
-                "scopes": [f"{PREFIX}admin"],
+                "scopes": [f"{PREFIX}admin", *(LOOK_AFTER if on_site else [])],
                 "users": admins,
             }
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import os
 import re
 import shutil
@@ -174,3 +175,16 @@ class SiteStack:
         """Run one of Slurm's commands as root."""
         env = machine.system_environment() | {"SLURM_CONF": str(self.run / "slurm" / "slurm.conf")}
         return machine.run(argv, env=env)
+
+    def on(self, node: str, argv: list[str]) -> str:
+        """Run a program as root on a compute node; return what it printed."""
+        told = json.loads((self.run / "slurm" / "nodes.json").read_text(encoding="utf-8"))
+        return machine.run(["nsenter", "--target", str(told[node]), "--all", "--", *argv])
+
+
+def as_user(user: str, argv: list[str], env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+    """Run a program as an account; it may fail."""
+    return subprocess.run(
+        ["runuser", "-u", user, "--", *argv], env=machine.system_environment() | (env or {}), cwd="/",
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False,
+    )  # fmt: skip

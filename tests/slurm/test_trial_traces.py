@@ -7,7 +7,7 @@ import pwd
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,7 @@ from simdeck_hub.trial import machine
 from simdeck_hub.trial.ledger import Ledger
 from simdeck_hub.trial.trial import Options, Trial
 from slurm.site_stack import missing_for_slurm
-from slurm.traces import mounts_below, processes_below, traces
+from slurm.traces import devices, mounts_below, processes_below, traces
 from stack import wait_for
 
 pytestmark = pytest.mark.slurm
@@ -71,8 +71,14 @@ def job_processes() -> list[str]:
     return done.stdout.split()
 
 
-def assert_nothing_left(before: dict[str, object]) -> None:
+def links() -> set[str]:
+    """Return the network devices that the running trial has written down."""
+    return {thing["name"] for thing in Ledger(FOLDER / "trial.json").things if thing["kind"] == "link"}
+
+
+def assert_nothing_left(before: dict[str, object], made: Set[str] = frozenset()) -> None:
     assert traces(NAMES) == before
+    assert not made & set(devices())
     assert not job_processes()
     assert not processes_below(FOLDER)
     assert not mounts_below(FOLDER)
@@ -83,29 +89,34 @@ def assert_nothing_left(before: dict[str, object]) -> None:
 def test_a_signal_takes_everything_away(before: dict[str, object], tmp_path: Path, number: signal.Signals) -> None:
     process = start(tmp_path / "out")
     assert traces(NAMES) != before
+    made = links()
+    assert made <= set(devices())
     process.send_signal(number)
     assert process.wait(timeout=60) == 0
-    assert_nothing_left(before)
+    assert_nothing_left(before, made)
 
 
 def test_after_a_kill_the_next_one_clears_the_rest_and_starts(before: dict[str, object], tmp_path: Path) -> None:
     process = start(tmp_path / "out")
+    made = links()
     process.kill()
     process.wait()
     assert traces(NAMES) != before
     second = start(tmp_path / "again")
     assert "what a killed trial left" in (tmp_path / "again").read_text(encoding="utf-8")
+    made |= links()
     second.send_signal(signal.SIGINT)
     assert second.wait(timeout=60) == 0
-    assert_nothing_left(before)
+    assert_nothing_left(before, made)
 
 
 def test_a_start_that_fails_half_way_leaves_nothing(before: dict[str, object], monkeypatch: pytest.MonkeyPatch) -> None:
     options = Options(folder=FOLDER, users=NAMES[:2], service=NAMES[2], group=NAMES[3])
-    with pytest.raises(Problem, match="did not start"), Trial(options) as trial:
+    monkeypatch.setattr("simdeck_hub.trial.slurm_files.slurm_conf", lambda cluster: "Nonsense=1\n")
+    with Trial(options) as trial:
         trial.make_people()
-        monkeypatch.setattr("simdeck_hub.trial.slurm_files.slurm_conf", lambda cluster: "Nonsense=1\n")
-        trial.start_cluster()
+        with pytest.raises(Problem, match="did not start"):
+            trial.start_cluster()
     assert_nothing_left(before)
 
 

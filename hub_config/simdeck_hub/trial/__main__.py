@@ -49,8 +49,11 @@ def main(
         service=service, group=group, port=port, subnet=subnet, accounting=accounting,
         extra=extra.read_text(encoding="utf-8") if extra else "",
     )  # fmt: skip
-    code = 0
+    code, trial_prefix = 0, options.folder / "prefix"
     try:
+        if clear:
+            Trial(options, say=say_to_terminal).clear()
+            return
         with Trial(options, say=say_to_terminal) as trial:
             if cluster_only:
                 trial.make_people()
@@ -58,16 +61,15 @@ def main(
                 say_to_terminal(f"Slurm runs. In another terminal: export SLURM_CONF={trial.slurm.cluster.config}")
                 while True:
                     signal.pause()
-            if not clear:
-                trial.start_site()
-                code = watch(trial)
+            trial.start_site()
+            code = watch(trial)
     except Problem as problem:
         say_refusal(problem)
         code = 1
     except KeyboardInterrupt:
         code = 0
-    if not clear:
-        say_to_terminal(f"Taken away again. The environment stays in {options.folder / 'prefix'} for the next time.")
+    kept = f" The environment stays in {trial_prefix} for the next time." if trial_prefix.exists() else ""
+    say_to_terminal(f"Taken away again.{kept}")
     raise SystemExit(code)
 
 

@@ -20,7 +20,6 @@ from types import TracebackType
 
 from simdeck_clusters.launcher import install as launcher
 from simdeck_clusters.launcher.install import ClusterCommands, LaunchConfig, Places
-from simdeck_common.files import write_atomically
 
 from simdeck_hub.places import Checkout
 from simdeck_hub.ports import is_free
@@ -98,15 +97,30 @@ class Trial:
         finally:
             os.close(handle)
 
-    def _begin(self) -> None:
-        """Clear what a killed trial left; check names; make the folder."""
+    def clear(self) -> None:
+        """Only take away what a killed trial left.
+
+        Raises
+        ------
+        Problem
+            ``trial``: some of it resists, or a trial runs.
+        """
+        machine.check()
+        with self._alone():
+            self._clear_rest()
+
+    def _clear_rest(self) -> Ledger:
         ledger = Ledger(self.options.folder / "trial.json")
         if ledger.things:
             self.say("Taking away what a killed trial left behind …")
             ledger.clear(self.say)
             if ledger.things:
                 raise machine.refuse("What a killed trial left could not be taken away", "Do it by hand, see above")
-        self.ledger = ledger
+        return ledger
+
+    def _begin(self) -> None:
+        """Clear what a killed trial left; check names; make the folder."""
+        self.ledger = ledger = self._clear_rest()
         self.stack.callback(self._clear)
         missing = machine.missing_packages(accounting=self.options.accounting)
         if missing:
@@ -166,9 +180,7 @@ class Trial:
     def make_launcher(self) -> None:
         """Install the launcher and the sudo rule of this trial."""
         options = self.options
-        libexec = self.prefix / "libexec"
-        places = Places(self.prefix, sudoers=libexec / "sudoers")
-        rule_file = Path("/etc/sudoers.d") / f"simdeck-trial-{self.mark}"
+        places = Places(self.prefix, sudoers=Path("/etc/sudoers.d") / f"simdeck-trial-{self.mark}")
         conf = str(self.slurm.cluster.config)
         config = LaunchConfig(
             service_user=options.service,
@@ -176,14 +188,10 @@ class Trial:
             clusters={self.slurm.name: ClusterCommands(conf=conf)},
             environment=self.network_environment() | {"SLURM_CONF": conf},
         )
-        # The same alias in two files is an error for sudo: a site of this machine, or another trial, has it already.
         rule = launcher.sudoers_text(options.service, options.group, places.program)
-        rule = rule.replace("SIMDECK_LAUNCH", f"SIMDECK_TRIAL_{self.mark.upper()}")
-        self.ledger.note("folder", path=str(libexec))
+        self.ledger.note("folder", path=str(places.program.parent))
+        self.ledger.note("file", path=str(places.sudoers), line=rule.splitlines()[-1])
         launcher.install(places, config, options.group, python=Path(self.python))
-        self.ledger.note("file", path=str(rule_file), line=rule.splitlines()[-1])
-        # sudo reads no file with a dot in its name: half a rule is never seen.
-        write_atomically(rule_file, rule, mode=0o440)
 
     def write_site(self) -> None:
         """Write the site file: what an administrator would write for this cluster."""
