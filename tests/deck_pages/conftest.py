@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
 from bs4 import BeautifulSoup
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 sys.path.insert(0, str(Path(__file__).parent))
 from deck_pages_fakes import World
-from deck_pages_site import PREFIX, Site, make_site
+from deck_pages_site import PREFIX, Site, ensure_vendor, make_site
 from deck_pages_worlds import WORLDS
+from shots import CHROMIUM, FLAGS, open_page, serving, shots_site
 
 # Enough for two busy processors; what is expected usually holds within a fraction of a second.
 expect.set_options(timeout=20_000)
@@ -78,3 +80,51 @@ def visitor(client: Callable[[Site], httpx.AsyncClient]) -> Callable[[str], Visi
         return Visitor(client(site), site, world)
 
     return make
+
+
+Open = Callable[..., Page]
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+    """Wait until ``condition`` holds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.02)
+
+
+# Pages look again by themselves from time to time; without that a test sees what events alone bring.
+NO_POLLS = """window.setTimeout = ((real) => (act, ms, ...rest) => ms >= 3000 ? 0 : real(act, ms, ...rest))(window.setTimeout)"""
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        one = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield one
+        one.close()
+
+
+@pytest.fixture
+def opened(browser: Browser) -> Iterator[Open]:
+    """Return a function that opens a page of a world; what the console complains about fails the test."""
+    ensure_vendor()
+    site = shots_site()
+    complaints: list[str] = []
+    with serving(site) as origin:
+
+        def visit(world: str, path: str, size: str = "desktop", scheme: str = "light", polls: bool = True) -> Page:
+            page = open_page(browser, origin, site, world, size, scheme)
+            if not polls:
+                page.add_init_script(NO_POLLS)
+            page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+            page.on("pageerror", lambda error: complaints.append(str(error)))
+            page.goto(origin + PREFIX + path)
+            return page
+
+        visit.site = site  # type: ignore[attr-defined]
+        visit.complaints = complaints  # type: ignore[attr-defined]
+        yield visit
+        for context in browser.contexts:
+            context.close()
+    assert complaints == []

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from conftest import Open, wait_for
 from deck_pages_samples import failed, installed_app, run, running, task
-from deck_pages_site import PREFIX, ensure_vendor
-from playwright.sync_api import Browser, Page, expect, sync_playwright
-from shots import CHROMIUM, FLAGS, open_page, serving, shots_site
+from deck_pages_site import PREFIX
+from playwright.sync_api import Browser, Page, expect
+from shots import CHROMIUM, serving, shots_site
 
 pytestmark = [
     pytest.mark.browser,
@@ -18,52 +18,6 @@ pytestmark = [
 ]
 
 RUN, RUNNING, FAILED = (str(kind()["id"]) for kind in (run, running, failed))
-Open = Callable[..., Page]
-
-
-def wait_for(condition: Callable[[], bool], seconds: float = 20.0) -> None:
-    """Wait until ``condition`` holds."""
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.02)
-
-
-# Pages look again by themselves from time to time; without that a test sees what events alone bring.
-NO_POLLS = """window.setTimeout = ((real) => (act, ms, ...rest) => ms >= 3000 ? 0 : real(act, ms, ...rest))(window.setTimeout)"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        one = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield one
-        one.close()
-
-
-@pytest.fixture
-def opened(browser: Browser) -> Iterator[Open]:
-    """Return a function that opens a page of a world; what the console complains about fails the test."""
-    ensure_vendor()
-    site = shots_site()
-    complaints: list[str] = []
-    with serving(site) as origin:
-
-        def visit(world: str, path: str, size: str = "desktop", scheme: str = "light", polls: bool = True) -> Page:
-            page = open_page(browser, origin, site, world, size, scheme)
-            if not polls:
-                page.add_init_script(NO_POLLS)
-            page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-            page.on("pageerror", lambda error: complaints.append(str(error)))
-            page.goto(origin + PREFIX + path)
-            return page
-
-        visit.site = site  # type: ignore[attr-defined]
-        visit.complaints = complaints  # type: ignore[attr-defined]
-        yield visit
-        for context in browser.contexts:
-            context.close()
-    assert complaints == []
 
 
 def test_typing_in_the_store_filters_at_once_and_can_be_gone_back_from(opened: Open) -> None:
@@ -218,6 +172,16 @@ ADDRESSES = {
     "run": ("busy", f"runs/{RUN}"),
     "run-long": ("long", f"runs/{RUNNING}"),
     "run-failed": ("busy", f"runs/{FAILED}"),
+    "deck-site": ("site", ""),
+    "deck-long-site": ("long-site", ""),
+    "servers": ("site", "servers"),
+    "servers-long": ("long-site", "servers"),
+    "resources": ("site", "servers/new?opt-partition=gpu&opt-gpus=a100:2"),
+    "resources-long": ("long-site", "servers/new?opt-cores=2"),
+    "server-queued": ("site", "servers/queue-1"),
+    "server-running": ("site", "servers/-"),
+    "server-failed": ("site", "servers/molecule-2"),
+    "server-failed-long": ("long-site", "servers/molecule-2"),
     "account": ("busy", "account"),
     "help": ("busy", "help"),
 }

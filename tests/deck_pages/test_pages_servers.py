@@ -145,6 +145,12 @@ async def test_an_estimate_says_a_refusal_beside_the_field_as_well(visitor: Make
     assert soup.select_one("#error-cores").get_text() == ""
 
 
+async def test_an_estimate_does_not_say_that_a_preset_is_in_the_fields_before_it_is(visitor: Make) -> None:
+    path = "servers/new/estimate?form=1&opt-cores=4&preset=small&preset-shown="
+    assert not (await visitor("site").soup(path + "~last", fragment=True)).select("#presets")
+    assert (await visitor("site").soup(path + "small", fragment=True)).select("#presets")
+
+
 async def test_more_core_hours_than_are_left_are_marked(visitor: Make) -> None:
     ada = visitor("site")
     ada.world.servers.answer = {"start": None, "cost": {"core_hours": 100.0, "balance": 12.0}}

@@ -170,11 +170,14 @@ async def fields(visit: Visiting) -> Response:
 async def estimate(visit: Visiting) -> Response:
     """What the scheduler says to the form as it stands, with what it refuses beside the fields."""
     clusters = await visit.servers.clusters()
-    wanted = await read(visit, clusters, dict(visit.request.query_params))
+    given = dict(visit.request.query_params)
+    wanted = await read(visit, clusters, given)
     found, problem = await attempt(visit.servers.estimate(wanted.asked))
     return visit.page(
         "_estimate.html",
         live=True,
+        # While the fields still wait for what a new preset puts into them, the cards must not say that it is done.
+        filled=given.get("preset", "") in ("", given.get("preset-shown")),
         wanted=wanted,
         estimate=estimate_card(found, visit.links, now(), wanted.options, wanted.kept) if found else None,
         **_form(form_view(clusters, wanted.options, wanted.extra), problem),
