@@ -86,7 +86,8 @@ def person_of(claims: Mapping[str, Any], rules: AccountRules, lookup: Lookup | N
     identity = claim_text(claims, rules.identity_claim, rules)
     name = account_name(identity, claims, rules)
     unix = lookup(name) if lookup else None
-    if lookup and unix is None:
+    # A directory may know the account by another spelling; one the hub could not spell is none.
+    if lookup and (unix is None or not ACCOUNT.fullmatch(unix.name)):
         raise Problem("account-missing", identity=shown(identity), contact=rules.contact)
     found = check_account(unix.name if unix else name, unix, rules)
     groups = groups_of(found, unix, claims, rules)

@@ -119,6 +119,13 @@ def test_groups_come_from_claim_site_file_and_unix(claimed: Any, keys: dict[str,
     assert found.groups == groups
 
 
+def test_the_directorys_spelling_of_an_account_counts() -> None:
+    spelt = {"alice": UnixAccount("alice.smith", 1001, frozenset()), "bob": UnixAccount("UNI\\bob", 1002, frozenset())}
+    assert person_of(VERIFIED, rules(), spelt.get).account == "alice.smith"
+    with pytest.raises(Problem, match="no account for bob"):
+        person_of({"preferred_username": "bob"}, rules(), spelt.get)
+
+
 def test_groups_can_lie_deep_in_a_claim() -> None:
     claims = VERIFIED | {"realm_access": {"roles": ["physics"]}}
     assert person_of(claims, rules(groups_claim="realm_access.roles"), UNIX.get).groups == ("physics",)
