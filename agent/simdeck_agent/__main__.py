@@ -208,6 +208,9 @@ def main(argv: list[str] | None = None) -> int:
         settings = AgentSettings.read(args.settings)
         home = account_home() if on_a_site else user_home(settings.data, args.user)
         lock = take_lock(private_dir(home.agent) / "agent.lock", relieve=on_a_site)
+        if on_a_site:
+            # Of two that began at once both may have made a folder for sockets: the noted one counts.
+            home = account_home()
     except (OSError, ValueError, KeyError) as error:
         print(f"The agent cannot start: {error}", file=sys.stderr)
         return 1

@@ -6,9 +6,11 @@ Unix socket's path may hold at most 107 bytes.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import pwd
+import socket
 import stat
 import tempfile
 from dataclasses import dataclass
@@ -91,7 +93,26 @@ def account_home() -> UserHome:
         A folder is there already and is not the user's own.
     """
     root = private_dir(site_root(Path(pwd.getpwuid(os.getuid()).pw_dir)))
-    return UserHome(root=root, runtime=runtime_dir(root))
+    return UserHome(root=root, runtime=_noted_runtime(root))
+
+
+def _noted_runtime(root: Path) -> Path:
+    """Return the folder for sockets on this machine that a link in ``root`` notes, or make one and note it.
+
+    Its name cannot be foretold: on a machine with other people, one of them could take a name that can, and keep the
+    user's agent from starting.
+    """
+    note = root / f"run-{socket.gethostname()}"
+    with contextlib.suppress(OSError):
+        noted = Path(os.readlink(note))
+        info = noted.lstat()
+        if stat.S_ISDIR(info.st_mode) and info.st_uid == os.getuid() and not stat.S_IMODE(info.st_mode) & 0o077:
+            return noted
+    made = tempfile.mkdtemp(prefix=f"simdeck-{os.getuid()}-")
+    temporary = root / f".run-{os.path.basename(made)}"
+    os.symlink(made, temporary)
+    os.replace(temporary, note)
+    return Path(made)
 
 
 def private_dir(path: Path) -> Path:

@@ -14,6 +14,7 @@ from simdeck_agent import site_launcher
 from simdeck_agent.launcher import Launcher, SiteLauncher, answers, make_launcher
 from simdeck_agent.serving import InheritedSocket, listen_at
 from simdeck_agent.settings import AgentSettings, SiteAgents
+from simdeck_common.layout import account_home, site_root
 from simdeck_common.problems import Problem
 from simdeck_deck.agents import Agents
 
@@ -211,6 +212,44 @@ async def test_what_can_start_work_is_marked_before_it_is_passed_on(launcher, me
     assert seen == [marked]
     await agents.close()
     server.close()
+
+
+# --- a user's own folders ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A home folder, and a place for sockets."""
+    (tmp_path / "home").mkdir()
+    (tmp_path / "tmp").mkdir()
+    me = pwd.getpwuid(os.getuid())
+    monkeypatch.setattr(pwd, "getpwuid", lambda _: pwd.struct_passwd([*me[:5], str(tmp_path / "home"), me[6]]))
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "tmp"))
+    return tmp_path / "home"
+
+
+def test_a_users_things_lie_in_their_home_and_the_place_for_sockets_stays(home):
+    first, second = account_home(), account_home()
+    assert first == second
+    assert first.root == site_root(home)
+    assert first.root.stat().st_mode & 0o777 == 0o700
+    assert first.runtime.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_place_for_sockets_that_is_gone_or_open_is_made_anew(home):
+    first = account_home().runtime
+    first.chmod(0o755)
+    second = account_home().runtime
+    assert second != first
+    second.rmdir()
+    assert account_home().runtime not in (first, second)
+
+
+def test_a_link_in_place_of_a_users_folder_is_refused(home, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (home / ".simdeck").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(PermissionError):
+        account_home()
 
 
 # --- the inherited socket ---------------------------------------------------------------------------------------------
