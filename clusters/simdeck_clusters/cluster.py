@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 import secrets
 import socket
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from simdeck_common.problems import Problem
 
 from simdeck_clusters import refusals
+from simdeck_clusters.calls import Calls
 from simdeck_clusters.executor import Done, Executor
 from simdeck_clusters.models import (
     Association,
@@ -27,11 +27,11 @@ from simdeck_clusters.models import (
     Estimate,
     Job,
     JobEnd,
-    JobState,
     Node,
     Partition,
     Reservation,
 )
+from simdeck_clusters.records import end_record
 from simdeck_clusters.settings import ClusterSettings
 from simdeck_clusters.slurm import argv, facts, parse
 
@@ -46,33 +46,6 @@ class ServerFiles:
     log: str = ""
     end: EndRecord | None = None
     files: tuple[str, ...] = ()
-
-
-BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0)
-"""Upper bounds (s) of the histogram of how long commands take."""
-
-
-@dataclass
-class Calls:
-    """How often each command was run, how it ended, and how long it took."""
-
-    total: dict[tuple[str, str], int] = field(default_factory=dict)
-    """By command and outcome (``ok``, ``failed``, ``unreached``)."""
-    seconds: dict[str, float] = field(default_factory=dict)
-    within: dict[str, list[int]] = field(default_factory=dict)
-    """By command: how many took no longer than each bound of ``BUCKETS``."""
-
-    def count(self, command: str, outcome: str, seconds: float) -> None:
-        """Add one call."""
-        self.total[command, outcome] = self.total.get((command, outcome), 0) + 1
-        self.seconds[command] = self.seconds.get(command, 0.0) + seconds
-        bounds = self.within.setdefault(command, [0] * len(BUCKETS))
-        for at, bound in enumerate(BUCKETS):
-            bounds[at] += seconds <= bound
-
-    def of(self, command: str) -> int:
-        """Return how often ``command`` was run, however it ended."""
-        return sum(count for (name, _), count in self.total.items() if name == command)
 
 
 class Cluster:
@@ -378,51 +351,6 @@ class Cluster:
             reason=refusals.words(done.message),
             hint=hint,
         )
-
-
-def end_record(raw: Any) -> EndRecord | None:
-    """Return the job script's own record; ``None`` when there is none or it makes no sense."""
-    if not isinstance(raw, dict):
-        return None
-    try:
-        return EndRecord(
-            job=str(raw["job"]),
-            stage=str(raw["stage"]),
-            code=int(raw["code"]),
-            detail=str(raw.get("detail", ""))[:500],
-            signal=str(raw.get("signal", ""))[:16],
-            warned=bool(raw.get("warned", False)),
-            peak_memory_mb=_positive(raw.get("peak_memory_mb")),
-            memory_limit_mb=_positive(raw.get("memory_limit_mb")),
-            out_of_memory_kills=_positive(raw.get("out_of_memory_kills")) or 0,
-            restarts=_positive(raw.get("restarts")) or 0,
-            ended=float(raw["ended"]) if raw.get("ended") else None,
-        )
-    except (KeyError, TypeError, ValueError, OverflowError):
-        return None
-
-
-def _positive(value: Any) -> int | None:
-    return int(value) if isinstance(value, int | float) and 0 < value < 2**60 else None
-
-
-def from_record(record: EndRecord, job_id: str) -> JobEnd | None:
-    """Return a job's end as its own record tells it, for where Slurm remembers nothing; of another job: ``None``."""
-    if record.job != job_id:
-        return None
-    state = JobState.COMPLETED if record.code == 0 else JobState.FAILED
-    number = re.fullmatch(r"\d+", record.signal)
-    return JobEnd(
-        id=job_id,
-        state=state,
-        source="record",
-        exit_code=record.code,
-        signal=int(number[0]) if number else None,
-        ended=record.ended,
-        peak_memory_mb=record.peak_memory_mb,
-        memory_limit_mb=record.memory_limit_mb,
-        restarts=record.restarts,
-    )
 
 
 async def node_address(kind: str, node: Node) -> str:

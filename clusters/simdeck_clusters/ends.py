@@ -119,7 +119,7 @@ def explain_end(
     latest = _latest(log)
     tail = "\n".join(latest[-LOG_LINES:])
     cause, params = _cause(end, record, "\n".join(latest), ready=ready, asked_by_us=asked_by_us, owner={user, str(uid)})
-    problem = Problem(cause.value, **{"cluster": cluster or "the cluster", **params})
+    problem = Problem(cause.value, **{"cluster": cluster or "of this site", **params})
     return Verdict(cause, problem, tuple(_evidence(end, record)), tail)
 
 
@@ -250,7 +250,8 @@ def _evidence(end: JobEnd | None, record: EndRecord | None) -> list[Evidence]:
         if end.nodes:
             facts.append(("Node", end.nodes))
         if end.started is not None and end.ended is not None and end.ended > end.started:
-            facts.append(("Ran for", minutes_text(max(1, round((end.ended - end.started) / 60)))))
+            seconds = round(end.ended - end.started)
+            facts.append(("Ran for", minutes_text(round(seconds / 60)) if seconds >= 60 else f"{seconds} s"))
     code = record.code if record is not None else end.exit_code if end is not None else None
     if code is not None:
         facts.append(("Exit", _status(code, end, record)))

@@ -620,7 +620,7 @@ CATALOGUE: dict[str, Entry] = {
     "server-cancelled-by-admin": Entry(
         500,
         "An administrator cancelled the job",
-        "Somebody who is not you ended the server's job on {cluster}.",
+        "Somebody who is not you ended the server's job on the cluster {cluster}.",
         "Ask the administrator of the cluster why; then start it again.",
     ),
     "server-limit-refused": Entry(

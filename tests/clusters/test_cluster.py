@@ -3,9 +3,10 @@
 import pytest
 from clusters.recorded import recorded
 from simdeck_clusters import refusals
-from simdeck_clusters.cluster import Cluster, end_record, from_record, node_address
+from simdeck_clusters.cluster import Cluster, node_address
 from simdeck_clusters.executor import Done
 from simdeck_clusters.models import JobState, Node
+from simdeck_clusters.records import end_record, from_record
 from simdeck_clusters.request import ResourceRequest
 from simdeck_clusters.settings import ClusterSettings, Environment
 from simdeck_clusters.simulated import OUTAGE, SimulatedSlurm

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from simdeck_clusters.cluster import end_record
+from simdeck_clusters.records import end_record
 from simdeck_clusters.request import GpuRequest, ResourceRequest
 from simdeck_clusters.settings import ContainerEnvironment, Environment, ModulesEnvironment, VenvEnvironment
 from simdeck_clusters.slurm.script import BODY, JobSpec, directives, job_script

@@ -388,3 +388,21 @@ async def test_a_gpu_job_goes_where_the_gpus_are():
     seen = site.watcher.find(name)
     await site.watcher.stop()
     assert seen.job.batch_host == "gn1"
+
+
+async def test_prometheus_reads_calls_time_and_silence(site):
+    from prometheus_client import CollectorRegistry, generate_latest
+    from simdeck_clusters.metrics import WatcherCollector
+
+    registry = CollectorRegistry()
+    registry.register(WatcherCollector([site.watcher]))
+    await site.submit()
+    await site.clock.advance(5)
+    text = generate_latest(registry).decode()
+    assert 'simdeck_scheduler_calls_total{cluster="hpc",command="squeue",outcome="ok"}' in text
+    assert 'simdeck_scheduler_seconds_bucket{cluster="hpc",command="squeue",le="+Inf"}' in text
+    assert 'simdeck_scheduler_jobs{cluster="hpc",state="RUNNING"} 1.0' in text
+    assert 'simdeck_scheduler_unknown_seconds{cluster="hpc"} 0.0' in text
+    site.slurm.fault("squeue", "error")
+    await site.clock.advance(100)
+    assert 'simdeck_scheduler_unknown_seconds{cluster="hpc"} 0.0' not in generate_latest(registry).decode()
