@@ -32,6 +32,7 @@ from simdeck_clusters.models import (
     Reservation,
 )
 from simdeck_clusters.records import end_record
+from simdeck_clusters.records import from_record as from_record
 from simdeck_clusters.settings import ClusterSettings
 from simdeck_clusters.slurm import argv, facts, parse
 
