@@ -52,7 +52,14 @@ def test_another_users_run_app_and_task_do_not_exist(stack: Stack) -> None:
         body = {"workflow": "molecule.optimize", "inputs": {"structure": water}}
         run = alice.post("/runs", json=body).json()["id"]
         task = alice.get("/tasks").json()["items"][0]["id"]
-        values = {"run_id": run, "task_id": task, "app": "molecule", "name": "molecule.optimize", "path": "README.txt"}
+        values = {
+            "run_id": run,
+            "task_id": task,
+            "app": "molecule",
+            "name": "molecule.optimize",
+            "path": "README.txt",
+            "server": "nothing",
+        }
         checked = 0
         for path, methods in alice.get("/openapi.json").json()["paths"].items():
             if "get" not in methods or "{" not in path or path.startswith("/store/"):
