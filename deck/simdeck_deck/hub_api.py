@@ -186,9 +186,10 @@ def _server(user: str, server: str = "") -> str:
 
 
 def _raise_its_problem(response: httpx.Response) -> None:
-    """Raise the problem+json that an answer holds, if it holds one."""
+    """Raise the problem+json that an answer holds; where JupyterHub writes the body, a header of ours holds it."""
     try:
-        body = response.json()
+        header = response.headers.get("x-simdeck-problem")
+        body = json.loads(header) if header else response.json()
     except ValueError:
         return
     if isinstance(body, dict) and isinstance(body.get("code"), str) and "title" in body:

@@ -183,7 +183,9 @@ def following_name(old: ServerView, taken: set[str]) -> str:
 
 def _server(item: Any) -> ServerView:
     view = _read(ServerView, item)
-    return view.model_copy(update={"name": view.name or DEFAULT})
+    # The hub knows the address of a server before anything answers there.
+    url = view.url if view.phase == "running" else None
+    return view.model_copy(update={"name": view.name or DEFAULT, "url": url})
 
 
 def _read(model: type[Model], item: Any) -> Model:

@@ -30,8 +30,9 @@ async def _open_as_job(visit: Visit, clusters: list[ClusterView], app: str, run:
     note = None
     if over is not None and over.failure is not None:
         note = ProblemView("The last server for this app ended", over.failure.title + ".", over.failure.remedy, "")
-        # What it lacked is asked for from the start; whoever wants something else says so.
-        given = query_of(remedied(over)) | given
+        if over.failure.code == "server-out-of-memory":
+            # What it lacked is asked for from the start. That a time limit is reached is how most servers end.
+            given = query_of(remedied(over)) | given
     elif beside is not None:
         words = f"Your default server has {size_words(beside.options)}; this app asks for more."
         note = ProblemView("A server is running already", words, "Start one that fits, or open the app there.", "")

@@ -184,9 +184,9 @@ def remedied(server: ServerView) -> dict[str, Any]:
     code = server.failure.code if server.failure is not None else ""
     changes: dict[str, Any] = {}
     memory, minutes = server.options.get("memory_mb"), server.options.get("walltime_minutes")
-    if "memory" in code and isinstance(memory, int):
+    if code == "server-out-of-memory" and isinstance(memory, int):
         changes["memory_mb"] = memory * 2
-    if ("time-limit" in code or "walltime" in code or "timeout" in code) and isinstance(minutes, int):
+    if code == "server-time-limit" and isinstance(minutes, int):
         changes["walltime_minutes"] = minutes * 2
     return changes
 
