@@ -12,8 +12,8 @@ import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from simdeck_clusters import simulated_output
 from simdeck_clusters.clock import Clock
 from simdeck_clusters.executor import Done, as_launcher
 from simdeck_clusters.models import JobState
@@ -23,7 +23,6 @@ from simdeck_clusters.simulation import (
     SimulatedJob,
     SimulatedNode,
 )
-from simdeck_clusters.slurm.argv import QUEUE_FIELDS
 
 __all__ = ["Fault", "SimulatedClock", "SimulatedJob", "SimulatedNode", "SimulatedSlurm"]
 
@@ -322,43 +321,17 @@ class SimulatedSlurm:
             chosen = [job for job in self.machine.jobs.values() if self.machine.remembers(job.id, now)]
         else:
             chosen = [*self.machine.waiting.values(), *self.machine.running.values()]
-        lines = [self._queued(job, mark[1]) for job in chosen if name is None or job.name == name]
+        lines = [simulated_output.record(job, mark[1]) for job in chosen if name is None or job.name == name]
         return Done(0, "".join(lines))
-
-    def _queued(self, job: SimulatedJob, mark: str) -> str:
-        values = {
-            "i": job.id,
-            "u": job.user,
-            "T": job.state.value,
-            "P": job.partition,
-            "r": job.reason,
-            "a": job.account or "(null)",
-            "q": job.qos or "normal",
-            "N": job.node,
-            "B": job.node or "n/a",
-            "V": str(int(job.submitted)),
-            "S": _seconds(job.started),
-            "e": _seconds(job.ended or job.ends),
-            "l": f"{job.walltime_minutes}:00",
-            "Q": str(job.priority),
-            "C": str(job.cores),
-            "m": f"{job.memory_mb}M",
-            "b": _gres(job) or "N/A",
-            "v": job.reservation or "(null)",
-            "D": "1",
-            "j": job.name,
-            "k": job.comment or "(null)",
-        }
-        return f"<{mark}>" + f"|{mark}|".join(values[letter] for letter in QUEUE_FIELDS) + f"</{mark}>\n"
 
     def _scontrol(self, words: list[str]) -> Done:
         what = words[1] if words[0] == "show" else words[0]
         if what == "job":
             return self._show_job(words[2])
         if what == "node":
-            return Done(0, "".join(self._show_node(node) for node in self.machine.nodes.values()))
+            return Done(0, "".join(simulated_output.node(node) for node in self.machine.nodes.values()))
         if what == "partition":
-            return Done(0, "".join(self._show_partition(name) for name in self.machine.partitions))
+            return Done(0, "".join(simulated_output.partition(name, self.machine) for name in self.machine.partitions))
         if what == "reservation":
             return Done(0, "No reservations in the system\n")
         return Done(0, "Slurmctld(primary) at vm is UP\n")
@@ -367,51 +340,7 @@ class SimulatedSlurm:
         job = self.machine.remembers(job_id, self.clock.time())
         if job is None:
             return Done(1, err="slurm_load_jobs error: Invalid job id specified")
-        shown: dict[str, Any] = {
-            "UserId": f"{job.user}(1000)",
-            "Priority": job.priority,
-            "Account": job.account or "(null)",
-            "QOS": job.qos or "normal",
-            "JobState": job.state.value,
-            "Reason": job.reason,
-            "Restarts": job.restarts,
-            "ExitCode": f"{job.exit_code}:{job.signal}",
-            "TimeLimit": f"{job.walltime_minutes}:00",
-            "SubmitTime": int(job.submitted),
-            "StartTime": _seconds(job.started),
-            "EndTime": _seconds(job.ended or job.ends),
-            "Partition": job.partition,
-            "NodeList": job.node,
-            "BatchHost": job.node,
-            "NumNodes": 1,
-            "NumCPUs": job.cores,
-            "TRES": f"cpu={job.cores},mem={job.memory_mb}M,node=1",
-            "Comment": job.comment,
-        }
-        lines = "".join(f"   {key}={value}\n" for key, value in shown.items())
-        return Done(0, f"JobId={job.id} JobName={job.name}\n{lines}\n")
-
-    def _show_node(self, node: SimulatedNode) -> str:
-        cores, memory, gpus = node.free()
-        state = "DOWN" if node.down else "IDLE" if not node.jobs else "ALLOCATED" if cores <= 0 else "MIXED"
-        kind = f"gpu:{node.gpu_type}" if node.gpu_type else "gpu"
-        gres = f"{kind}:{node.gpus}" if node.gpus else "(null)"
-        return (
-            f"NodeName={node.name} CPUAlloc={node.cores - cores} CPUEfctv={node.cores} CPUTot={node.cores} Gres={gres} "
-            f"GresUsed={kind}:{node.gpus - gpus} NodeAddr={node.name} NodeHostName={node.name} Version=24.05.3 "
-            f"RealMemory={node.memory_mb} AllocMem={node.memory_mb - memory} State={state} "
-            f"Partitions={','.join(node.partitions)}\n"
-        )
-
-    def _show_partition(self, name: str) -> str:
-        most = self.machine.max_minutes.get(name)
-        nodes = [node for node in self.machine.nodes.values() if name in node.partitions]
-        return (
-            f"PartitionName={name} AllowGroups=ALL AllowAccounts=ALL AllowQos=ALL "
-            f"Default={'YES' if name == self.machine.partitions[0] else 'NO'} DefaultTime=NONE Hidden=NO "
-            f"MaxTime={f'{most}:00' if most else 'UNLIMITED'} Nodes={','.join(node.name for node in nodes)} State=UP "
-            f"TotalCPUs={sum(node.cores for node in nodes)} TotalNodes={len(nodes)}\n"
-        )
+        return Done(0, simulated_output.job(job))
 
     def _accounted(self, out: str) -> Done:
         return Done(0, out) if self.accounting else Done(1, err="Slurm accounting storage is disabled")
@@ -423,7 +352,13 @@ class SimulatedSlurm:
             if job.id == values.get("jobs") or (job.name == values.get("name") and job.user == values.get("user")):
                 by = f" by {job.cancelled_by}" if job.cancelled_by else ""
                 fields = [job.id, job.user, job.state.value + by, f"{job.exit_code}:{job.signal}", job.reason]
-                fields += [_seconds(job.started), _seconds(job.ended), job.node, "", f"{job.memory_mb}M"]
+                fields += [
+                    simulated_output.seconds(job.started),
+                    simulated_output.seconds(job.ended),
+                    job.node,
+                    "",
+                    f"{job.memory_mb}M",
+                ]
                 fields += [str(job.walltime_minutes), "1", str(job.cores)]
                 lines.append("|".join(fields) + "\n")
         return self._accounted("".join(lines))
@@ -433,13 +368,3 @@ class SimulatedSlurm:
             return self._accounted("".join(f"{user}|{names[0]}\n" for user, names in self.accounts.items() if names))
         lines = [f"{user}|{name}||normal|normal|||\n" for user, names in self.accounts.items() for name in names]
         return self._accounted("".join(lines))
-
-
-def _seconds(value: float | None) -> str:
-    return "Unknown" if value is None else str(int(value))
-
-
-def _gres(job: SimulatedJob) -> str:
-    if not job.gpus:
-        return ""
-    return f"gres:gpu:{job.gpu_type}:{job.gpus}" if job.gpu_type else f"gres:gpu:{job.gpus}"

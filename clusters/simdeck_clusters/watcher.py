@@ -13,17 +13,16 @@ import contextlib
 import json
 import logging
 import random
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from types import MappingProxyType
 
 from simdeck_common.files import write_atomically
 from simdeck_common.problems import Problem
 
 from simdeck_clusters.clock import Clock, RealClock
 from simdeck_clusters.cluster import Cluster
-from simdeck_clusters.models import Association, Job, JobEnd, Node, Partition, Reservation, Snapshot
+from simdeck_clusters.models import Job, Snapshot
+from simdeck_clusters.sightings import Facts, Sighting, Watched
 from simdeck_clusters.views import public_view
 
 LEAST_SECONDS = 2.0
@@ -31,52 +30,11 @@ LONGEST_BACKOFF = 60.0
 MISSES = 2
 CONFIRMED_AT_ONCE = 8
 """Ends looked up after one `squeue`; more of them wait for the next."""
-SLOW_FACTS = 5
-"""Partitions, reservations and accounts are kept this many times as long as nodes."""
 PUBLISH_SECONDS = 10.0
 
+__all__ = ["Sighting", "Watcher"]
+
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Sighting:
-    """What is known of one job that is watched.
-
-    ``job`` is as last seen (``None``: never seen yet); ``gone`` is certain, and ``end`` tells how if anything
-    remembers; ``unknown_since`` is set while the scheduler does not answer; everything else is then as it was before.
-    ``serial`` rises with each change.
-    """
-
-    name: str
-    user: str
-    serial: int
-    job: Job | None = None
-    others: tuple[Job, ...] = ()
-    """Further jobs of the same name and user: there should be none."""
-    position: int | None = None
-    gone: bool = False
-    end: JobEnd | None = None
-    unknown_since: float | None = None
-
-
-@dataclass
-class _Watched:
-    sighting: Sighting
-    job_id: str | None
-    since: float
-    misses: int = 0
-    changed: asyncio.Event = field(default_factory=asyncio.Event)
-
-
-@dataclass
-class _Facts:
-    nodes: Mapping[str, Node] = field(default_factory=dict)
-    partitions: Mapping[str, Partition] = field(default_factory=dict)
-    reservations: Mapping[str, Reservation] = field(default_factory=dict)
-    associations: tuple[Association, ...] | None = None
-    version: str = ""
-    taken: float | None = None
-    slow_taken: float | None = None
 
 
 class Watcher:
@@ -112,8 +70,8 @@ class Watcher:
         self._jobs: tuple[Job, ...] = ()
         self._taken = 0.0
         self._unknown_since: float | None = self.clock.time()
-        self._facts = _Facts()
-        self._watched: dict[str, _Watched] = {}
+        self._facts = Facts()
+        self._watched: dict[str, Watched] = {}
         self._wake = asyncio.Event()
         self._wanted = 0.0
         self._polled = asyncio.Event()
@@ -164,7 +122,7 @@ class Watcher:
         entry = self._watched.get(name)
         if entry is None or entry.sighting.user != user or (job_id is not None and entry.job_id not in {None, job_id}):
             sighting = Sighting(name, user, 1, unknown_since=self._unknown_since)
-            entry = self._watched[name] = _Watched(sighting, job_id, self.clock.time())
+            entry = self._watched[name] = Watched(sighting, job_id, self.clock.time())
             self._match(entry, self._snapshot)
         elif job_id is not None and entry.job_id is None:
             entry.job_id, entry.since, entry.misses = job_id, self.clock.time(), 0
@@ -289,7 +247,7 @@ class Watcher:
 
     # --- what an answer means for a watched job ---------------------------------------------------------------------
 
-    def _match(self, entry: _Watched, snapshot: Snapshot) -> bool:
+    def _match(self, entry: Watched, snapshot: Snapshot) -> bool:
         """Take over what the answer says of the job; return whether it says anything."""
         if entry.sighting.gone:
             return True
@@ -320,7 +278,7 @@ class Watcher:
         )
         return True
 
-    async def _confirm(self, entry: _Watched) -> None:
+    async def _confirm(self, entry: Watched) -> None:
         """Ask about a job that is missing; it is gone only when that is said, or when twice nothing is known of it."""
         with contextlib.suppress(Problem):
             if entry.job_id is None:
@@ -337,7 +295,7 @@ class Watcher:
                 return
             self._hurry()
 
-    async def _look_for(self, entry: _Watched) -> None:
+    async def _look_for(self, entry: Watched) -> None:
         """Look for a job whose id was never learnt, also among those that ended."""
         jobs = await self.cluster.find_by_name(entry.sighting.name, entry.sighting.user)
         if jobs:
@@ -352,7 +310,7 @@ class Watcher:
             self._set(entry, gone=True, unknown_since=None)
         self._hurry()
 
-    def _set(self, entry: _Watched, **changes: object) -> None:
+    def _set(self, entry: Watched, **changes: object) -> None:
         known = entry.sighting
         if any(getattr(known, name) != value for name, value in changes.items()):
             entry.sighting = replace(known, serial=known.serial + 1, **changes)  # type: ignore[arg-type]
@@ -383,20 +341,9 @@ class Watcher:
         Problem
             ``cluster-unavailable``; what is known stays.
         """
-        now, settings, known = self.clock.time(), self.cluster.settings, self._facts
-        if known.taken is not None and now - known.taken < settings.facts_seconds:
-            return
-        # Marked first: a failing command must not be repeated at each poll of the jobs.
-        known.taken = now
-        known.nodes = MappingProxyType(await self.cluster.nodes())
-        if known.slow_taken is None or now - known.slow_taken >= SLOW_FACTS * settings.facts_seconds:
-            known.slow_taken = now
-            known.partitions = MappingProxyType(await self.cluster.partitions())
-            known.reservations = MappingProxyType(await self.cluster.reservations())
-            known.associations = await self.cluster.associations()
-            known.version = known.version or await self.cluster.version()
-        self._snapshot = self._made()
-        self._publish(force=True)
+        if await self._facts.refresh(self.cluster, self.clock.time()):
+            self._snapshot = self._made()
+            self._publish(force=True)
 
     # --- telling ----------------------------------------------------------------------------------------------------
 
