@@ -213,7 +213,6 @@ _UNUSABLE = frozenset(
         "NOT_RESPONDING",
         "UNKNOWN",
         "POWERING_DOWN",
-        "POWERED_DOWN",
         "REBOOT",
         "REBOOT_ISSUED",
         "REBOOT_REQUESTED",
@@ -223,7 +222,7 @@ _UNUSABLE = frozenset(
         "BLOCKED",
     ]
 )
-"""Node states in which Slurm starts nothing new."""
+"""Node states in which Slurm starts nothing new; a node that is off to save power is switched on for a job."""
 
 
 @dataclass(frozen=True, slots=True)

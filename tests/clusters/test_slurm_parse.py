@@ -179,7 +179,7 @@ def test_a_drained_node_gives_nothing_and_says_why():
 
 @pytest.mark.parametrize(
     ("state", "usable"),
-    [("IDLE", True), ("MIXED", True), ("IDLE*", False), ("DOWN*", False), ("IDLE~", True), ("ALLOCATED+DRAIN", False), ("IDLE+POWERED_DOWN", False), ("MIXED-", True), ("IDLE+MAINTENANCE", True), ("RESERVED", True), ("IDLE$", False), ("UNKNOWN", False)],
+    [("IDLE", True), ("MIXED", True), ("IDLE*", False), ("DOWN*", False), ("IDLE~", True), ("ALLOCATED+DRAIN", False), ("IDLE+POWERED_DOWN", True), ("MIXED-", True), ("IDLE+MAINTENANCE", True), ("RESERVED", True), ("IDLE$", False), ("UNKNOWN", False)],
 )  # fmt: skip
 def test_the_marks_on_a_nodes_state_are_understood(state, usable):
     assert facts.nodes(f"NodeName=a CPUTot=4 RealMemory=10 State={state} Partitions=p\n")["a"].usable is usable

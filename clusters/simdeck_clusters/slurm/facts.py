@@ -44,11 +44,8 @@ def nodes(output: str) -> dict[str, Node]:
 def _node(by: dict[str, str]) -> Node:
     name = by["NodeName"]
     states = re.sub(r"[*~#!%$@^\-]", "+", by.get("State", "UNKNOWN"))
-    marks = {"*": "NOT_RESPONDING", "~": "POWERED_DOWN", "%": "POWERING_DOWN", "$": "MAINT", "@": "REBOOT_REQUESTED"}
+    marks = {"*": "NOT_RESPONDING", "%": "POWERING_DOWN", "$": "MAINT", "@": "REBOOT_REQUESTED"}
     flags = {word for sign, word in marks.items() if sign in by.get("State", "")}
-    if "~" in by.get("State", ""):
-        # A node that is switched off to save power is switched on for a job.
-        flags -= {"POWERED_DOWN"}
     memory = number(by.get("RealMemory", "0")) - number(by.get("MemSpecLimit", "0"))
     return Node(
         name=name,
