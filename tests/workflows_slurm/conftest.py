@@ -17,7 +17,7 @@ from simdeck_common.layout import user_home
 sys.path.insert(0, str(Path(__file__).parents[1] / "workflows" / "fixtures"))
 
 import toy_app
-from workflows_slurm.cluster_oven import ClusterOven, missing
+from workflows_slurm.cluster_oven import ClusterOven, install_trouble, missing
 
 
 @pytest.fixture(scope="session")
@@ -53,7 +53,9 @@ def slurm(shared: Path) -> Iterator[object]:
     ledger = Ledger(shared / "trial.json")
     mark = f"wf-{os.getpid()}-{secrets.token_hex(4)}"
     ledger.note("processes", mark=mark)
-    slurm = PrivateSlurm(shared / "slurm", machine.free_network(), ledger, mark)
+    with machine.one_at_a_time():
+        slurm = PrivateSlurm(shared / "slurm", machine.free_network(), ledger, mark)
+        slurm.make_bridge()
     try:
         slurm.start()
         yield slurm
@@ -66,11 +68,10 @@ def slurm(shared: Path) -> Iterator[object]:
 async def oven(shared: Path, slurm: object, toy: ModuleType, described: bytes) -> AsyncIterator[ClusterOven]:
     home = user_home(shared / "data", "alice")
     toy.install(home.apps, described=described)
-    found = ClusterOven(home, toy, slurm)
+    install_trouble(toy, home.apps)
+    found = ClusterOven(home, toy, slurm, shared / "tools")
     await found.backend.start()
     yield found
     await found.backend.stop()
     found.clear()
     shutil.rmtree(home.runtime, ignore_errors=True)
-
-

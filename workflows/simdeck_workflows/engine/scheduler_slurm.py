@@ -32,7 +32,7 @@ from simdeck_common.problems import Problem
 from simdeck_workflows import clusters
 from simdeck_workflows.clusters import RunCluster
 from simdeck_workflows.engine import slurm_commands, slurm_ends
-from simdeck_workflows.engine.slurm_commands import LaterError, RefusedError, SchedulerSilentError
+from simdeck_workflows.engine.slurm_commands import LaterError, QueueEntry, RefusedError, SchedulerSilentError
 from simdeck_workflows.engine.slurm_watch import leading, watch_of
 
 NAME = "simdeck.slurm"
@@ -144,6 +144,15 @@ def clear(directory: Path) -> bool:
     return bool(record.get("job")) or time.time() - float(record["tried"]) > SETTLED
 
 
+def _seen(cluster: RunCluster, name: str) -> QueueEntry | None:
+    """What the queue still holds of a job that another worker saw end."""
+    try:
+        found = [job for job in slurm_commands.ask_queue(cluster, [name], timeout=5.0) if job.name == name]
+    except SchedulerSilentError:
+        return None
+    return leading(tuple(found)) if found else None
+
+
 def aiida_state(state: SlurmState) -> JobState:
     """What AiiDA calls a state. Only what has ended is ``DONE``."""
     if state.ended:
@@ -202,9 +211,9 @@ class SimdeckSlurmScheduler(SlurmScheduler):  # type: ignore[misc]
 
     def get_detailed_job_info(self, job_id: str) -> dict[str, Any]:
         """How the job ended, as JSON in ``stdout``."""
-        cluster = self.cluster
-        end = slurm_ends.find(cluster, job_id.partition(":")[0], watch_of(cluster).end_of(name_of(job_id)))
-        watch_of(cluster).forget(name_of(job_id))
+        cluster, name = self.cluster, name_of(job_id)
+        end = slurm_ends.find(cluster, job_id.partition(":")[0], watch_of(cluster).end_of(name) or _seen(cluster, name))
+        watch_of(cluster).forget(name)
         return {"retval": 0, "stdout": end.to_json(), "stderr": ""}
 
     def parse_output(

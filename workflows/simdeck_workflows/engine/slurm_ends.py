@@ -86,6 +86,8 @@ class End:
 def find(cluster: RunCluster, number: str, seen: QueueEntry | None) -> End:
     """Ask once how a job ended; what was ``seen`` of it in the queue is the answer where nobody knows more."""
     known: dict[str, Any] = {"cluster": cluster.title or cluster.name, "job": number}
+    if seen is not None and seen.id:
+        number = known["job"] = seen.id
     if seen is not None and seen.state.ended:
         known |= {"state": seen.state.value, "reason": seen.reason, "node": seen.nodes}
     try:

@@ -49,7 +49,7 @@ class Answer:
 
 
 def read_shared(path: Path | None, now: float) -> Answer | None:
-    """What the watcher's file says, or None if it is not there, not readable, or not fresh."""
+    """What the watcher's file says, or None if it is not there, not fresh, or does not tell of calculations."""
     if path is None:
         return None
     try:
@@ -66,7 +66,7 @@ def read_shared(path: Path | None, now: float) -> Answer | None:
                 str(job.get("partition") or ""),
                 str(job.get("nodes") or ""),
             )
-            for job in found["jobs"]
+            for job in found["calculations"]
         ]
     except (OSError, ValueError, KeyError, TypeError):
         return None
@@ -74,17 +74,18 @@ def read_shared(path: Path | None, now: float) -> Answer | None:
 
 
 def leading(entries: tuple[QueueEntry, ...]) -> QueueEntry:
-    """The one that counts among jobs of one name: that which has its nodes, else the eldest that lives, else the last.
+    """The one that counts among jobs of one name: that with nodes, else the eldest that waits, else the eldest.
 
-    There is more than one only where a submission was repeated because its first outcome was unknown.
+    There is more than one only where a submission was repeated because its first outcome was unknown. Among those that
+    have ended, the cancelled one is the one that was too many.
     """
     living = [entry for entry in entries if not entry.state.ended]
     if not living:
-        return max(entries, key=_age)
-    return min(living, key=lambda entry: (entry.state.waiting, _age(entry)))
+        return min(entries, key=lambda entry: (entry.state is JobState.CANCELLED, _number(entry)))
+    return min(living, key=lambda entry: (entry.state.waiting, _number(entry)))
 
 
-def _age(entry: QueueEntry) -> int:
+def _number(entry: QueueEntry) -> int:
     digits = entry.id.partition("_")[0]
     return int(digits) if digits.isdigit() else 0
 
@@ -206,13 +207,16 @@ class SlurmWatch:
             self._end_surplus(name, found)
 
     def _end_surplus(self, name: str, entries: tuple[QueueEntry, ...]) -> None:
-        """Of several living jobs of one name, of which only the first to start computes, keep the leading one."""
+        """Of several jobs of one name only the first to start computes: those that wait behind it are cancelled.
+
+        Of two that have started one ends by itself; which, only they know.
+        """
         living = [entry for entry in entries if not entry.state.ended]
         if len(living) < 2 or name not in self._existed:
             return
         kept = leading(entries)
         for entry in living:
-            if entry.id != kept.id:
+            if entry.id != kept.id and entry.state.waiting:
                 LOG.warning("job %s was submitted twice; %s is cancelled", name, entry.id)
                 try:
                     slurm_commands.run(self.cluster, "scancel", [entry.id], timeout=15.0)
