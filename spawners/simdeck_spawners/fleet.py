@@ -25,8 +25,9 @@ from traitlets import Float, Integer, Tuple, Unicode, default
 from traitlets.config import LoggingConfigurable
 
 from simdeck_spawners import dossier, judge
-from simdeck_spawners.book import Book, Entry, Stage
+from simdeck_spawners.book import LIVE, PENDING, Book, Entry, Stage
 from simdeck_spawners.files import SCRIPT
+from simdeck_spawners.nodes import Nodes
 from simdeck_spawners.points import crash_point
 from simdeck_spawners.seal import Seal
 from simdeck_spawners.tend import Tender
@@ -82,15 +83,17 @@ class SlurmFleet(LoggingConfigurable):  # type: ignore[misc]
             self.clusters[settings.name] = cluster
             public = Path(self.public) if self.public else None
             self.watchers[settings.name] = Watcher(cluster, public=public, clock=self.watch_clock)
+        self.nodes = Nodes(self)
         self.tender = Tender(self)
         self.listeners: list[Callable[[str, Entry], None]] = []
         """Called with ``ended``, ``restarted`` or ``announced`` and the entry."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._launches: dict[str, asyncio.Task[None]] = {}
-        self._resolved: dict[str, set[str]] = {}
         self._waiting: dict[str, set[asyncio.Future[None]]] = {}
         self._submissions = asyncio.Semaphore(self.submit_limit)
         self._started = False
+        self.pace = 1.0
+        """What one second of waiting between two looks lasts; tests make it short."""
 
     def _executor(self, settings: ClusterSettings) -> Executor:
         if self.make_executor is not None:
@@ -157,11 +160,11 @@ class SlurmFleet(LoggingConfigurable):  # type: ignore[misc]
     # --- waiting ------------------------------------------------------------------------------------------------
 
     async def changed(self, entry_id: str, seconds: float) -> None:
-        """Return when something of the entry changed, or after ``seconds``."""
+        """Return when something of the entry changed, or after ``seconds`` (times ``pace``)."""
         waiter: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(entry_id, set()).add(waiter)
         try:
-            await asyncio.wait([waiter], timeout=seconds)
+            await asyncio.wait([waiter], timeout=seconds * self.pace)
         finally:
             waiters = self._waiting.get(entry_id, set())
             waiters.discard(waiter)
@@ -179,6 +182,14 @@ class SlurmFleet(LoggingConfigurable):  # type: ignore[misc]
         entry = self.book.update(entry_id, **changes)
         self.notify(entry_id)
         return entry
+
+    def move(self, entry_id: str, *stages: Stage, **changes: Any) -> Entry | None:
+        """Change the book only while the entry is in one of ``stages``; return it, or None when it is not.
+
+        Whoever has waited for anything since they read the entry changes its stage this way.
+        """
+        entry = self.book.get(entry_id)
+        return self.update(entry_id, **changes) if entry is not None and entry.stage in stages else None
 
     def tell(self, what: str, entry: Entry) -> None:
         """Tell the hub's side what happened."""
@@ -234,7 +245,9 @@ class SlurmFleet(LoggingConfigurable):  # type: ignore[misc]
             return False
         if found:
             job = found[0]
-            self.update(entry.id, job_id=job.id, submitted=job.submitted or self.clock(), stage=Stage.SUBMITTED)
+            submitted = job.submitted or self.clock()
+            stage = judge.once_known(self.book.get(entry.id) or entry)
+            self.move(entry.id, Stage.INTENDED, job_id=job.id, submitted=submitted, stage=stage)
         return not found
 
     async def _submit(self, entry: Entry, files: Files) -> bool:
@@ -268,7 +281,7 @@ class SlurmFleet(LoggingConfigurable):  # type: ignore[misc]
         current = self.book.get(entry.id)
         changes: dict[str, Any] = {"job_id": job_id, "submitted": self.clock()}
         if current is not None and current.stage is Stage.INTENDED:
-            changes["stage"] = Stage.SUBMITTED
+            changes["stage"] = judge.once_known(current)
         self.update(entry.id, **changes)
         await crash_point("after-id")
         self.tender.look_soon(entry.cluster)
@@ -283,7 +296,7 @@ class SlurmFleet(LoggingConfigurable):  # type: ignore[misc]
     async def announced(self, entry: Entry, port: int, remote: str) -> bool:
         """Take the port a server listens on; return False when it is not this server's turn to say so."""
         if entry.stage is Stage.RUNNING or entry.stage is Stage.ANNOUNCED:
-            node = await self.node_at(entry.cluster, remote)
+            node = await self.nodes.at(entry.cluster, remote)
             same = port == entry.port and (node is None or not entry.node or node == entry.node)
             if not same and entry.stage is Stage.RUNNING:
                 # Perhaps its job was started again and we have not seen it yet.
@@ -293,44 +306,18 @@ class SlurmFleet(LoggingConfigurable):  # type: ignore[misc]
         elif entry.stage is not Stage.SUBMITTED and entry.stage is not Stage.INTENDED:
             return False
         await crash_point("during-handshake")
-        node = await self.node_at(entry.cluster, remote)
-        host = await self.address_of(entry.cluster, node) if node else ""
-        entry = self.update(
-            entry.id,
-            stage=Stage.ANNOUNCED if entry.job_id else Stage.INTENDED,
-            announced=self.clock(),
-            port=port,
-            host=host,
-            node=node or "",
-        )
+        node = await self.nodes.at(entry.cluster, remote)
+        host = await self.nodes.address(entry.cluster, node) if node else ""
+        now = self.book.get(entry.id)
+        if now is None or now.stage not in PENDING:
+            return False
+        stage = Stage.ANNOUNCED if now.job_id else Stage.INTENDED
+        entry = self.update(entry.id, stage=stage, announced=self.clock(), port=port, host=host, node=node or "")
         if not host:
             self.tender.look_soon(entry.cluster)
         await crash_point("after-handshake")
         self.tell("announced", entry)
         return True
-
-    async def node_at(self, cluster: str, address: str) -> str | None:
-        """Return the node of ``cluster`` that has this address, by Slurm's NodeAddr."""
-        snapshot = self.snapshot(cluster)
-        for node in snapshot.nodes.values() if snapshot is not None and address else ():
-            if address in await self._numbers(node.address):
-                return node.name
-        return None
-
-    async def address_of(self, cluster: str, node: str) -> str:
-        """Return the address the hub reaches a node at; the name itself when Slurm shows no such node."""
-        snapshot = self.snapshot(cluster)
-        known = snapshot.nodes.get(node) if snapshot is not None else None
-        return await self.clusters[cluster].node_address(known) if known is not None else node
-
-    async def _numbers(self, name: str) -> set[str]:
-        if name not in self._resolved:
-            try:
-                found = await asyncio.get_running_loop().getaddrinfo(name, None)
-                self._resolved[name] = {str(one[4][0]) for one in found}
-            except OSError:
-                self._resolved[name] = set()
-        return self._resolved[name]
 
     # --- ending -------------------------------------------------------------------------------------------------
 
@@ -340,7 +327,10 @@ class SlurmFleet(LoggingConfigurable):  # type: ignore[misc]
         if entry is None or entry.stage in (Stage.ENDING, Stage.ENDED):
             return
         await crash_point("before-ending")
-        entry = self.update(entry_id, stage=Stage.ENDING, failure=failure)
+        moved = self.move(entry_id, *LIVE, stage=Stage.ENDING, failure=failure)
+        if moved is None:
+            return
+        entry = moved
         launch = self._launches.get(entry_id)
         if launch is not None:
             # What is being submitted must have its id before it can be cancelled.

@@ -138,8 +138,8 @@ class HubSide:
         await self.app.proxy.add_user(user, spawner.name)
         if entry.stage is Stage.ANNOUNCED and await spawner._answers(spawner._url(entry)):
             now = self.fleet.book.get(entry.id)
-            if now is not None and now.stage is Stage.ANNOUNCED and now.port == entry.port:
-                self.fleet.update(entry.id, stage=Stage.RUNNING)
+            if now is not None and now.port == entry.port:
+                self.fleet.move(entry.id, Stage.ANNOUNCED, stage=Stage.RUNNING)
 
 
 class _Resume(APIHandler):  # type: ignore[misc]

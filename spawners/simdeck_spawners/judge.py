@@ -50,7 +50,7 @@ def judge(entry: Entry, snapshot: Snapshot) -> Verdict:
         # The hub died between `sbatch` and noting what it said.
         changes |= {"job_id": job.id, "submitted": job.submitted or snapshot.taken}
         if entry.stage is Stage.INTENDED:
-            changes["stage"] = Stage.SUBMITTED
+            changes["stage"] = once_known(entry)
     if entry.stage is Stage.ENDING:
         unwanted = entry.cancelled is None and job.state is not JobState.COMPLETING
         return Verdict(job, changes, (*surplus, job) if unwanted else surplus)
@@ -68,6 +68,11 @@ def judge(entry: Entry, snapshot: Snapshot) -> Verdict:
     if (started != entry.started and started is not None) or restarted:
         changes["started"] = started
     return Verdict(job, changes, surplus, restarted=restarted)
+
+
+def once_known(entry: Entry) -> Stage:
+    """Return the stage of an intended start whose job turns out to exist: its server may have been faster."""
+    return Stage.ANNOUNCED if entry.announced is not None else Stage.SUBMITTED
 
 
 def ours(entry: Entry, jobs: list[Job]) -> Job:

@@ -53,7 +53,7 @@ jupyterhub.apihandlers.default_handlers[:] = [
 EVER = 10 * 365 * 86400
 SLICE_SECONDS = 5.0
 """How long one try to reach a server lasts before the job is looked at again."""
-STOP_SECONDS = 10.0
+STOP_SECONDS = 10
 PERCENT = {"submitting": 5, "queued": 15, "unknown": 15, "booting": 40, "connecting": 75, "ending": 90}
 
 
@@ -195,12 +195,10 @@ class SimdeckSlurmSpawner(SlurmSpawner):  # type: ignore[misc]
             if entry.stage in (Stage.ANNOUNCED, Stage.RUNNING) and entry.host:
                 url = self._url(entry)
                 if await self._answers(url):
-                    current_entry = self.fleet.book.get(entry.id)
-                    if current_entry is not None and (current_entry.port, current_entry.host) == (
-                        entry.port,
-                        entry.host,
-                    ):
-                        await crash_point("before-running")
+                    await crash_point("before-running")
+                    now = self.fleet.book.get(entry.id)
+                    # Meanwhile it may have been stopped, or Slurm may have started its job again.
+                    if now is not None and (now.stage, now.port, now.host) == (entry.stage, entry.port, entry.host):
                         self.job_id = entry.job_id
                         self.fleet.update(entry.id, stage=Stage.RUNNING)
                         await crash_point("running")
@@ -230,7 +228,9 @@ class SimdeckSlurmSpawner(SlurmSpawner):  # type: ignore[misc]
         )
         base = self.server.base_url if self.server else "/"
         try:
-            await wait_for_http_server(url + url_path_join(base, "api"), timeout=SLICE_SECONDS, ssl_context=context)
+            await wait_for_http_server(
+                url + url_path_join(base, "api"), timeout=max(0.5, SLICE_SECONDS * self.fleet.pace), ssl_context=context
+            )
         except TimeoutError:
             return False
         return True
@@ -262,21 +262,17 @@ class SimdeckSlurmSpawner(SlurmSpawner):  # type: ignore[misc]
 
     async def get_url(self) -> str:
         """Return where the server is, for a hub that came back; wait a while for one that does not answer."""
-        entry = self.entry
-        if entry is None or not entry.host:
-            return str(self.server.url)
         deadline = asyncio.get_running_loop().time() + self.recheck_timeout
-        while not await self._answers(self._url(entry)):
-            now = self.entry
-            if now is None or now.stage not in LIVE:
-                break
-            entry = now
-            if asyncio.get_running_loop().time() > deadline:
-                # Not answering is not gone. The hub will give up; we do not.
-                self._leave = self.will_resume = True
+        while True:
+            entry = self.entry
+            if entry is not None and entry.stage is Stage.RUNNING and await self._answers(self._url(entry)):
+                return f"{self._url(entry)}{self.server.base_url}"
+            late = asyncio.get_running_loop().time() > deadline
+            if entry is None or entry.stage is not Stage.RUNNING or late:
+                # Not answering is not gone. The hub gives up on this object at once; we do not give up on the job.
+                self._leave = self.will_resume = entry is not None and entry.stage in LIVE
                 self.http_timeout = 1
-                break
-        return f"{self._url(entry)}{self.server.base_url}"
+                return str(self.server.url)
 
     async def stop(self, now: bool = False) -> None:
         """Have the job ended; wait a little until Slurm says that it is."""
@@ -284,12 +280,11 @@ class SimdeckSlurmSpawner(SlurmSpawner):  # type: ignore[misc]
         if entry is None or self._leave:
             return
         await self.fleet.end(entry.id)
-        deadline = asyncio.get_running_loop().time() + (0 if now else STOP_SECONDS)
-        while (left := deadline - asyncio.get_running_loop().time()) > 0:
+        for _ in range(0 if now else STOP_SECONDS):
             seen = self.fleet.book.get(entry.id)
             if seen is None or seen.stage is Stage.ENDED:
                 return
-            await self.fleet.changed(entry.id, left)
+            await self.fleet.changed(entry.id, 1)
 
     async def delete_forever(self) -> None:
         """End what is still there of a server, or user, that is deleted."""

@@ -78,6 +78,11 @@ class Tender:
 
     async def _look_at(self, entry: Entry, snapshot: Snapshot) -> None:
         fleet = self.fleet
+        # Others of the same look may have taken their time.
+        now = fleet.book.get(entry.id)
+        if now is None or now.stage is Stage.ENDED:
+            return
+        entry = now
         verdict = judge(entry, snapshot)
         if verdict.changes:
             entry = fleet.update(entry.id, **verdict.changes)
@@ -109,9 +114,10 @@ class Tender:
             return
         node = job.batch_host or job.nodes
         if node and (node != entry.node or not entry.host):
-            host = await self.fleet.address_of(entry.cluster, node)
-            entry = self.fleet.update(entry.id, node=node, host=host)
-            self.fleet.tell("announced", entry)
+            host = await self.fleet.nodes.address(entry.cluster, node)
+            placed = self.fleet.move(entry.id, Stage.ANNOUNCED, Stage.RUNNING, node=node, host=host)
+            if placed is not None:
+                self.fleet.tell("announced", placed)
 
     # --- ending -------------------------------------------------------------------------------------------------
 

@@ -125,6 +125,7 @@ class World:
             **self.settings,
         )
         made.tender.tick = 0.01
+        made.pace = 1 / self.clock.factor
         return made
 
     async def kill_hub(self) -> None:
@@ -155,6 +156,17 @@ class World:
             await self.crashed.wait()
         await self.kill_hub()
         await self.hub_again()
+
+    def no_room(self) -> None:
+        """Let Slurm start nothing more; what runs goes on."""
+        for node in self.nodes:
+            node.down = True
+        self.slurm.machine.changed()
+
+    def room(self) -> None:
+        """Let Slurm start jobs again."""
+        for node in self.nodes:
+            self.slurm.node_up(node.name)
 
     # --- what people do -----------------------------------------------------------------------------------------
 

@@ -1,0 +1,40 @@
+"""Which node an address belongs to, and at which address the hub reaches a node: by Slurm's word."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from simdeck_spawners.fleet import SlurmFleet
+
+
+class Nodes:
+    """The nodes of the fleet's clusters."""
+
+    def __init__(self, fleet: SlurmFleet) -> None:
+        self.fleet = fleet
+        self._resolved: dict[str, set[str]] = {}
+
+    async def at(self, cluster: str, address: str) -> str | None:
+        """Return the node of ``cluster`` that has this address, by Slurm's NodeAddr; None when none has."""
+        snapshot = self.fleet.snapshot(cluster)
+        for node in snapshot.nodes.values() if snapshot is not None and address else ():
+            if address == node.address or address in await self._numbers(node.address):
+                return node.name
+        return None
+
+    async def address(self, cluster: str, node: str) -> str:
+        """Return the address the hub reaches a node at; the name itself when Slurm shows no such node."""
+        snapshot = self.fleet.snapshot(cluster)
+        known = snapshot.nodes.get(node) if snapshot is not None else None
+        return await self.fleet.clusters[cluster].node_address(known) if known is not None else node
+
+    async def _numbers(self, name: str) -> set[str]:
+        if name not in self._resolved:
+            try:
+                found = await asyncio.get_running_loop().getaddrinfo(name, None)
+                self._resolved[name] = {str(one[4][0]) for one in found}
+            except OSError:
+                self._resolved[name] = set()
+        return self._resolved[name]
