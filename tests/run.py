@@ -1,7 +1,8 @@
 """`make test`: static checks, then every test layer that can run on this machine; one that cannot says why in a line.
 
 Standard library only. ``--install`` fetches Debian packages (as root); ``--only check|mypy|bench|LAYER`` runs one thing.
-Layers are pytest marks: ``unit`` (no mark), ``backend``, ``stack``, ``browser``, ``chaos``.
+Layers are pytest marks: ``unit`` (no mark), ``backend``, ``stack``, ``browser``, ``chaos``,
+``slurm`` (a real Slurm with several Unix accounts: as root on Debian or Ubuntu).
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
-MARKED = ("backend", "stack", "browser", "chaos")
+MARKED = ("backend", "stack", "browser", "chaos", "slurm")
 ROOMS = (
     "common/simdeck_common",
     "clusters/simdeck_clusters",
@@ -31,6 +32,8 @@ ROOMS = (
 )
 DEBIAN_PACKAGES = {"chromium": "chromium"}
 """Program → package; each is for one layer, so its lack stops no other."""
+SLURM_PROGRAMS = ("slurmctld", "slurmd", "munged", "sudo", "ip", "useradd", "slurmdbd", "mariadbd")
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def say(text: str) -> None:
@@ -70,13 +73,31 @@ def install() -> None:
                 say(f"{package} could not be installed: {reason}")
 
 
+def install_slurm() -> None:
+    """Fetch Slurm and what its tests need; nothing of it is started (see ``simdeck_hub.trial.machine``)."""
+    if os.getuid() == 0 and shutil.which("apt-get") and missing_slurm():
+        argv = [sys.executable, "-m", "simdeck_hub.trial", "--packages", "--accounting"]
+        done = subprocess.run(argv, cwd=ROOT, env=environment(), stdin=subprocess.DEVNULL, check=False)
+        if done.returncode:
+            say("Slurm could not be installed; its tests are left out.")
+
+
+def missing_slurm() -> list[str]:
+    return [program for program in SLURM_PROGRAMS if not shutil.which(program, path=SYSTEM_PATH)]
+
+
 def why_not(layer: str) -> str | None:
     """Return in a line why a layer cannot run here, or ``None``."""
     backend = ROOT / ".simdeck" / "envs" / "backend" / "bin" / "python"
     proxy = ROOT / "node_modules" / "configurable-http-proxy" / "package.json"
-    if layer in {"backend", "stack", "browser", "chaos"} and not backend.exists():
+    if layer == "slurm":
+        if os.getuid() != 0 or not shutil.which("apt-get"):
+            return "a real Slurm with several Unix accounts needs root on Debian or Ubuntu"
+        if missing_slurm():
+            return f"{', '.join(missing_slurm())} not found; `make test` installs them as root"
+    if layer in MARKED and not backend.exists():
         return f"{backend.relative_to(ROOT)} is missing; `make environments` makes it"
-    if layer in {"stack", "browser", "chaos"} and not proxy.exists():
+    if layer in {"stack", "browser", "chaos", "slurm"} and not proxy.exists():
         return "the hub's proxy is missing; `make environments` makes it"
     if layer == "browser" and not shutil.which("chromium"):
         return "there is no Chromium on this machine"
@@ -93,7 +114,10 @@ def run(title: str, argv: list[str]) -> bool:
 
 def mypy() -> bool:
     rooms = [room for room in ROOMS if (ROOT / room).is_dir()]
-    return run("mypy (strict)", [str(BIN / "mypy"), *rooms, "bootstrap/environments.py", "bootstrap/prefix.py", "tests/stack.py"])
+    return run(
+        "mypy (strict)",
+        [str(BIN / "mypy"), *rooms, "bootstrap/environments.py", "bootstrap/prefix.py", "tests/stack.py"],
+    )
 
 
 def check() -> bool:
@@ -143,6 +167,7 @@ def main() -> None:
     chosen, extra = parser.parse_known_args()
     if chosen.install:
         install()
+        install_slurm()
     if chosen.only == "check":
         good = check()
     elif chosen.only == "mypy":

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -18,12 +18,16 @@ import httpx
 from simdeck_hub.hub_api import message_of
 from simdeck_hub.ports import free_ports
 from simdeck_hub.trial import machine
-from simdeck_hub.trial.trial import Options
+from simdeck_hub.trial.trial import Options, Trial
 from stack import SIGN_IN, missing, wait_for, xsrf
 
 FOLDER = Path("/var/lib/simdeck-trial-test")
 ALICE, BOB = "sdt-alice", "sdt-bob"
 OPTIONS = Options(folder=FOLDER, users=(ALICE, BOB), service="sdt-service", group="sdt-people")
+CLUSTER_FOLDER = Path("/var/lib/simdeck-trial-cluster")
+ADA, EMIL = "sdc-ada", "sdc-emil"
+# The cluster alone, beside a site that the same session runs.
+CLUSTER_OPTIONS = Options(folder=CLUSTER_FOLDER, users=(ADA, EMIL), service="sdc-service", group="sdc-people")
 START_SECONDS = 240.0
 READY = re.compile(r"is ready: (http://\S+)")
 
@@ -46,43 +50,37 @@ def missing_for_slurm() -> str | None:
 
 
 class SiteStack:
-    """One running `make site`. A context manager; what it printed is in ``output``."""
+    """One whole site. A context manager; what it printed is in ``output``."""
 
     def __init__(self, folder: Path, extra: str = "", options: Options = OPTIONS) -> None:
-        self.options = options
+        self.options = replace(options, port=free_ports(1)[0], extra=extra)
         self.output = folder / "site.log"
-        self.extra = folder / "extra.toml"
-        self.extra.write_text(extra, encoding="utf-8")
-        self.port = free_ports(1)[0]
-        self.run = options.folder / "run"
-        self.data = self.run / "data"
-        self.process: subprocess.Popen[bytes] | None = None
+        self.trial = Trial(self.options, say=self._say)
+        self.run, self.data = self.trial.run, self.trial.data
         self.passwords: dict[str, str] = {}
         self.url = ""
 
-    def start(self) -> SiteStack:
-        """Start and wait until each of the people can sign in."""
-        options = self.options
-        log = os.open(self.output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
-        argv = [
-            sys.executable, "-m", "simdeck_hub.trial", "--folder", str(options.folder), "--port", str(self.port),
-            "--users", ",".join(options.users), "--service", options.service, "--group", options.group,
-            "--extra", str(self.extra),
-        ]  # fmt: skip
-        try:
-            self.process = subprocess.Popen(
-                argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-            )
-        finally:
-            os.close(log)
+    def _say(self, text: str) -> None:
+        with self.output.open("a", encoding="utf-8") as stream:
+            stream.write(f"{text}\n")
 
+    def start_up(self) -> None:
+        """Start `simdeck up` again, on the same cluster, and wait until each of the people can sign in."""
+        begin = len(self.said())
+        self.trial.start_up()
+        self._wait_ready(begin)
+
+    def stop_up(self) -> None:
+        """Stop `simdeck up` in order, and nothing else."""
+        self.trial.stop_site()
+
+    def _wait_ready(self, begin: int = 0) -> None:
         def signed() -> list[tuple[str, str]] | None:
-            text = self.said()
-            found = SIGN_IN.findall(text)
-            assert self.process is not None
-            if len(found) < len(options.users) and self.process.poll() is not None:
-                raise AssertionError(f"make site ended with {self.process.returncode}:\n{text}")
-            return found if len(found) >= len(options.users) else None
+            found = SIGN_IN.findall(self.said()[begin:])
+            up = self.trial.up
+            if len(found) < len(self.options.users) and up is not None and up.poll() is not None:
+                raise AssertionError(f"simdeck up ended with {up.returncode}")
+            return found if len(found) >= len(self.options.users) else None
 
         try:
             self.passwords = dict(wait_for("the lines that say how to sign in", signed, START_SECONDS))
@@ -91,36 +89,26 @@ class SiteStack:
         address = READY.search(self.said())
         assert address
         self.url = address.group(1)
-        return self
 
     def said(self) -> str:
-        return self.output.read_text(encoding="utf-8", errors="replace")
-
-    def stop(self, number: signal.Signals = signal.SIGINT, seconds: float = 90.0) -> int:
-        assert self.process is not None
-        if self.process.poll() is None:
-            self.process.send_signal(number)
-        return self.process.wait(timeout=seconds)
-
-    def kill(self) -> None:
-        """`kill -9` of the trial itself."""
-        assert self.process is not None
-        self.process.kill()
-        self.process.wait()
+        return self.output.read_text(encoding="utf-8", errors="replace") if self.output.exists() else ""
 
     def __enter__(self) -> SiteStack:
-        try:
-            return self.start()
-        except BaseException:
-            self.stop()
-            raise
+        self.trial.output = os.open(self.output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        with contextlib.ExitStack() as stack:
+            stack.callback(os.close, self.trial.output)
+            stack.enter_context(self.trial)
+            self.trial.start_site()
+            self._wait_ready()
+            self._stack = stack.pop_all()
+        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if kind is not None:
             sys.stderr.write(self.logs())
-        self.stop()
+        self._stack.close()
 
     def logs(self) -> str:
         """Return the last lines of every log, for a failed test's message."""
@@ -173,13 +161,11 @@ class SiteStack:
 
     def slurm(self, *argv: str) -> str:
         """Run one of Slurm's commands as root."""
-        env = machine.system_environment() | {"SLURM_CONF": str(self.run / "slurm" / "slurm.conf")}
-        return machine.run(argv, env=env)
+        return self.trial.slurm.slurm(*argv)
 
     def on(self, node: str, argv: list[str]) -> str:
         """Run a program as root on a compute node; return what it printed."""
-        told = json.loads((self.run / "slurm" / "nodes.json").read_text(encoding="utf-8"))
-        return machine.run(["nsenter", "--target", str(told[node]), "--all", "--", *argv])
+        return self.trial.run_on(node, argv)
 
 
 def as_user(user: str, argv: list[str], env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:

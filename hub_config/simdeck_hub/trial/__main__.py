@@ -36,10 +36,11 @@ def end(number: int, frame: FrameType | None) -> None:
 @click.option("--accounting", is_flag=True, envvar="ACCOUNTING", help="With slurmdbd on a private MariaDB.")
 @click.option("--extra", type=click.Path(exists=True, path_type=Path), help="File of further text for the site file.")
 @click.option("--cluster-only", is_flag=True, help="Slurm and accounts alone, for trying things with sbatch.")
+@click.option("--packages", is_flag=True, help="Only install the Debian packages that are missing.")
 @click.option("--clear", is_flag=True, help="Only take away what a killed trial left.")
 def main(
     port: int, users: str, service: str, group: str, subnet: str | None, folder: Path, accounting: bool,
-    extra: Path | None, cluster_only: bool, clear: bool,
+    extra: Path | None, cluster_only: bool, packages: bool, clear: bool,
 ) -> None:  # fmt: skip
     """Try a whole multi-user site on this machine, as root; Ctrl-C takes everything away again."""
     for number in ENDING:
@@ -53,6 +54,9 @@ def main(
     try:
         if clear:
             Trial(options, say=say_to_terminal).clear()
+            return
+        if packages:
+            Trial(options, say=say_to_terminal).install_packages()
             return
         with Trial(options, say=say_to_terminal) as trial:
             if cluster_only:

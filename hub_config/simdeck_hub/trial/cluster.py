@@ -214,8 +214,6 @@ class PrivateSlurm:
         process.stdin.write(json.dumps(told) + "\n")
         process.stdin.flush()
         self._hear(process, "up", log)
-        inits = {name: running.init for name, running in self.nodes.items()}
-        self._write(self.folder / "nodes.json", json.dumps(inits), 0o644)
 
     def wait_idle(self, seconds: float = START_SECONDS) -> None:
         """Wait until every node takes jobs."""

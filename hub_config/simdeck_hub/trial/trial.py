@@ -58,6 +58,8 @@ class Trial:
     say: Callable[[str], None] = print
     stack: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
     up: subprocess.Popen[bytes] | None = None
+    output: int | None = None
+    """File descriptor for what `simdeck up` prints; none: our own output."""
 
     def __post_init__(self) -> None:
         self.mark = secrets.token_hex(6)
@@ -109,6 +111,27 @@ class Trial:
         with self._alone():
             self._clear_rest()
 
+    def install_packages(self) -> None:
+        """Only install the Debian packages that are missing.
+
+        Raises
+        ------
+        Problem
+            ``trial``: they cannot be installed here.
+        """
+        machine.check()
+        with self._alone():
+            ledger = self._clear_rest()
+            try:
+                self._install_missing(ledger)
+            finally:
+                ledger.clear(self.say)
+
+    def _install_missing(self, ledger: Ledger) -> None:
+        missing = machine.missing_packages(accounting=self.options.accounting)
+        if missing:
+            machine.install(missing, ledger, self.say)
+
     def _clear_rest(self) -> Ledger:
         ledger = Ledger(self.options.folder / "trial.json")
         if ledger.things:
@@ -122,9 +145,7 @@ class Trial:
         """Clear what a killed trial left; check names; make the folder."""
         self.ledger = ledger = self._clear_rest()
         self.stack.callback(self._clear)
-        missing = machine.missing_packages(accounting=self.options.accounting)
-        if missing:
-            machine.install(missing, ledger, self.say)
+        self._install_missing(ledger)
         machine.check_namespaces()
         machine.check_names([*self.options.users, self.options.service], [self.options.group])
         ledger.note("folder", path=str(self.run))
@@ -173,7 +194,9 @@ class Trial:
         if not program.is_file():
             raise machine.refuse("The trial is started from a checkout of Simdeck", "Run `make site` there")
         argv = [self.python, str(program), str(self.prefix)]
-        done = subprocess.run(argv, stdin=subprocess.DEVNULL, check=False, start_new_session=True)
+        done = subprocess.run(
+            argv, stdin=subprocess.DEVNULL, stdout=self.output, stderr=self.output, check=False, start_new_session=True
+        )
         if done.returncode:
             raise machine.refuse("The site's environment could not be made", "See what was said above")
 
@@ -218,6 +241,10 @@ class Trial:
         self.make_launcher()
         self.write_site()
         self.stack.callback(self.stop_site)
+        self.start_up()
+
+    def start_up(self) -> None:
+        """Start `simdeck up`; again, after :meth:`stop_site`."""
         self.up = self.start_as(self.options.service, [str(self.prefix / "env" / "bin" / "simdeck"), "up"])
 
     def stop_site(self) -> None:
@@ -252,7 +279,8 @@ class Trial:
         account = pwd.getpwnam(name)
         return subprocess.Popen(
             list(argv), user=account.pw_uid, group=account.pw_gid, extra_groups=people.groups_of(name),
-            env=self.environment_of(name), cwd=account.pw_dir, stdin=subprocess.DEVNULL, start_new_session=True,
+            env=self.environment_of(name), cwd=account.pw_dir, stdin=subprocess.DEVNULL, stdout=self.output,
+            stderr=self.output, start_new_session=True,
         )  # fmt: skip
 
     def run_as(self, name: str, argv: Sequence[str], timeout: float = 60) -> subprocess.CompletedProcess[str]:
