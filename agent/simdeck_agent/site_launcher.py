@@ -13,10 +13,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import json
 import logging
 import os
 import pwd
 import re
+import selectors
 import subprocess
 import time
 from collections import Counter
@@ -40,6 +42,7 @@ _ACCOUNT = re.compile(r"[a-z_][a-z0-9_.-]{0,31}", re.ASCII)
 _SUDO_ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
 # The launcher keeps its own limit and says why; only when it is stuck itself is it left alone.
 _PATIENCE = 10.0
+_LONGEST_STATUS = 64 * 2**10
 
 
 class SiteLauncher(BaseLauncher):
@@ -134,7 +137,7 @@ class SiteLauncher(BaseLauncher):
                     env=_SUDO_ENVIRONMENT,
                     start_new_session=True,
                 )
-                _, said = process.communicate(timeout=self.settings.start_timeout + _PATIENCE)
+                said = hear(process, self.settings.start_timeout + _PATIENCE)
             if process.returncode != 0:
                 reason = _last_words(said) or f"the launcher ended with status {process.returncode} and no word"
                 log.error("The agent of %s did not start: %s", user, reason)
@@ -187,7 +190,7 @@ class SiteLauncher(BaseLauncher):
         before = self._begun[user]
         try:
             active = await self._active(user)
-        except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
+        except (httpx.HTTPError, OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             log.warning("The agent of %s does not say whether it is active: %s", user, type(error).__name__)
             return
         if active or self._under_way[user] or self._begun[user] != before:
@@ -202,10 +205,44 @@ class SiteLauncher(BaseLauncher):
 
     async def _active(self, user: str) -> bool:
         transport = httpx.AsyncHTTPTransport(uds=str(self.socket(user)))
-        async with httpx.AsyncClient(
-            transport=transport, base_url="http://agent", timeout=20, trust_env=False
-        ) as agent:
-            return bool((await agent.get("/status")).json()["active"])
+        async with (
+            asyncio.timeout(20),
+            httpx.AsyncClient(transport=transport, base_url="http://agent", timeout=20, trust_env=False) as agent,
+            agent.stream("GET", "/status") as answer,
+        ):
+            # The user's own process answers: it may be anything, and is not read without end.
+            said = b""
+            async for chunk in answer.aiter_raw():
+                said += chunk
+                if len(said) > _LONGEST_STATUS:
+                    raise ValueError("its status has no end")
+            return bool(json.loads(said)["active"])
+
+
+def hear(process: subprocess.Popen[bytes], seconds: float) -> bytes:
+    """Wait for the end of ``process`` and return the last of what it said on standard error.
+
+    No more is kept: the launcher runs as the user, who could make it talk without end.
+
+    Raises
+    ------
+    subprocess.TimeoutExpired
+        It has not ended after ``seconds``.
+    """
+    assert process.stderr is not None
+    deadline = time.monotonic() + seconds
+    said = b""
+    with process.stderr as stream, selectors.DefaultSelector() as selector:
+        selector.register(stream, selectors.EVENT_READ)
+        while (left := deadline - time.monotonic()) > 0:
+            if not selector.select(left):
+                continue
+            some = os.read(stream.fileno(), 4096)
+            if not some:
+                break
+            said = (said + some)[-4096:]
+    process.wait(max(0.0, deadline - time.monotonic()))
+    return said
 
 
 def _last_words(said: bytes) -> str:

@@ -5,6 +5,7 @@ Whatever is asked for by another method than GET can start work, and goes throug
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ from simdeck_common.problems import Problem
 TIMEOUT = httpx.Timeout(60.0, connect=5.0)
 # Kept shorter than any agent's idle time, so that a pooled connection never meets an agent that is about to end.
 LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=8, keepalive_expiry=5.0)
+# An answer that is read whole is no longer than this; what is only passed on carries the extension ``PASSED_ON``.
+LONGEST = 64 * 2**20
+PASSED_ON = "simdeck.passed-on"
 
 
 class Agents:
@@ -61,8 +65,29 @@ class Agents:
         self._clients.clear()
 
 
+class _Bounded(httpx.AsyncByteStream):
+    """An answer's body, cut off with an error where it grows past ``LONGEST``."""
+
+    def __init__(self, stream: httpx.AsyncByteStream) -> None:
+        self._stream = stream
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        size = 0
+        async for chunk in self._stream:
+            size += len(chunk)
+            if size > LONGEST:
+                raise httpx.ReadError(f"the answer is larger than {LONGEST} bytes")
+            yield chunk
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+
 class _Transport(httpx.AsyncBaseTransport):
-    """The way to one user's agent: the launcher knows of a request that can start work before the agent does."""
+    """The way to one user's agent: the launcher knows of a request that can start work before the agent does.
+
+    What answers is the user's own process: it may be anything, and must not fill this one's memory.
+    """
 
     def __init__(self, launcher: BaseLauncher, user: str, socket: Path) -> None:
         self._launcher = launcher
@@ -71,9 +96,17 @@ class _Transport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         if request.method in ("GET", "HEAD", "OPTIONS"):
-            return await self._inner.handle_async_request(request)
-        with self._launcher.working(self._user):
-            return await self._inner.handle_async_request(request)
+            answer = await self._inner.handle_async_request(request)
+        else:
+            with self._launcher.working(self._user):
+                answer = await self._inner.handle_async_request(request)
+        if not request.extensions.get(PASSED_ON):
+            if "content-encoding" in answer.headers:
+                await answer.aclose()
+                raise httpx.ReadError("the answer is packed, which agents' answers are not")
+            assert isinstance(answer.stream, httpx.AsyncByteStream)
+            answer.stream = _Bounded(answer.stream)
+        return answer
 
     async def aclose(self) -> None:
         await self._inner.aclose()

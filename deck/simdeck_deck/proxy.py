@@ -20,6 +20,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from simdeck_deck.agents import PASSED_ON
 from simdeck_deck.scopes import DECLARABLE
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ async def forward(deck: Deck, request: Request, user: str, path: str) -> Respons
         headers=kept_headers(request.headers, NOT_TO_AGENT),
         content=request.stream() if has_body else None,
         timeout=TIMEOUT,
+        extensions={PASSED_ON: True},
     )
     try:
         answer = await client.send(sent, stream=True)
@@ -96,7 +98,9 @@ async def forward(deck: Deck, request: Request, user: str, path: str) -> Respons
         # The agent ended between the look at its socket and the request: what only reads is asked once more.
         client = await deck.agents.client(user)
         try:
-            sent = client.build_request(sent.method, sent.url, headers=sent.headers, timeout=TIMEOUT)
+            sent = client.build_request(
+                sent.method, sent.url, headers=sent.headers, timeout=TIMEOUT, extensions={PASSED_ON: True}
+            )
             answer = await client.send(sent, stream=True)
         except httpx.TransportError as again:
             raise deck.agents.launcher.unavailable(user, f"the connection broke ({type(again).__name__})") from again

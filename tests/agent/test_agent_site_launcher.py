@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gzip
 import os
 import pwd
 import sys
@@ -16,6 +18,7 @@ from simdeck_agent.serving import InheritedSocket, listen_at
 from simdeck_agent.settings import AgentSettings, SiteAgents
 from simdeck_common.layout import account_home, site_root
 from simdeck_common.problems import Problem
+from simdeck_deck import agents as deck_agents
 from simdeck_deck.agents import Agents
 
 SOMEBODY = next(entry.pw_name for entry in pwd.getpwall() if entry.pw_uid not in (0, os.getuid()))
@@ -212,6 +215,70 @@ async def test_what_can_start_work_is_marked_before_it_is_passed_on(launcher, me
     assert seen == [marked]
     await agents.close()
     server.close()
+
+
+# --- an agent that is not what it should be ---------------------------------------------------------------------------
+
+
+async def answering(launcher, head: str, chunk: bytes, chunks: int):
+    """Serve an answer of ``chunks`` times ``chunk`` in the place of alice's agent."""
+
+    async def serve(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(f"HTTP/1.1 200 OK\r\n{head}\r\n\r\n".encode())
+        with contextlib.suppress(OSError):
+            for _ in range(chunks):
+                writer.write(chunk)
+                await writer.drain()
+        writer.close()
+
+    return await asyncio.start_unix_server(serve, sock=listen_at(launcher.socket("alice")))
+
+
+async def test_an_answer_without_end_is_cut_off(launcher, monkeypatch):
+    monkeypatch.setattr(deck_agents, "LONGEST", 10_000)
+    server = await answering(launcher, "Connection: close", b"[" * 1000, 1_000_000)
+    agents = Agents(launcher)
+    with pytest.raises(Problem, match="larger than 10000 bytes"):
+        await agents.get_json("alice", "/apps")
+    await agents.close()
+    server.close()
+
+
+async def test_a_packed_answer_is_not_unpacked(launcher):
+    server = await answering(launcher, "Content-Encoding: gzip\r\nConnection: close", gzip.compress(b"{}"), 1)
+    agents = Agents(launcher)
+    with pytest.raises(Problem, match="packed"):
+        await agents.get_json("alice", "/apps")
+    await agents.close()
+    server.close()
+
+
+async def test_what_is_only_passed_on_has_no_limit(launcher, monkeypatch):
+    monkeypatch.setattr(deck_agents, "LONGEST", 10)
+    server = await answering(launcher, "Connection: close", b"x" * 1000, 3)
+    agents = Agents(launcher)
+    client = await agents.client("alice")
+    answer = await client.get("/runs/1/archive", extensions={deck_agents.PASSED_ON: True})
+    assert len(answer.content) == 3000
+    await agents.close()
+    server.close()
+
+
+async def test_a_status_without_end_keeps_the_marker(launcher):
+    body = b'{"active": false}' + b" " * 1_000_000
+    server = await answering(launcher, f"Content-Length: {len(body)}", body, 1)
+    launcher.mark("alice")
+    for _ in range(2):
+        await launcher.look_after("alice")
+    assert launcher.marked() == ["alice"]
+    server.close()
+
+
+async def test_only_the_end_of_what_a_talkative_launcher_says_is_kept(launcher):
+    sudo(launcher, "[sys.stderr.write('x' * 9999 + chr(10)) for _ in range(200)]; sys.exit('the last word')")
+    with pytest.raises(Problem, match="the last word"):
+        await launcher.ensure(SOMEBODY)
 
 
 # --- a user's own folders ---------------------------------------------------------------------------------------------
