@@ -28,7 +28,7 @@ from simdeck_deck.hub_api import HubAPI
 from simdeck_deck.hub_servers import HubServers
 from simdeck_deck.keys import Keys
 from simdeck_deck.limits import RequestLimit
-from simdeck_deck.problem_pages import problem_page, wants_page
+from simdeck_deck.pages.frame import problem_page, wants_page
 from simdeck_deck.scopes import OPEN
 from simdeck_deck.security import STATIC, SecurityHeaders
 from simdeck_deck.settings import DeckSettings

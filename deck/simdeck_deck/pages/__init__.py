@@ -8,9 +8,8 @@
 from fastapi import APIRouter
 
 from simdeck_deck.pages import account, home, opening, resources, runs, servers, store
-from simdeck_deck.pages.frame import problem_page
 
-__all__ = ["problem_page", "router"]
+__all__ = ["router"]
 
 router = APIRouter(include_in_schema=False)
 for part in (home, store, runs, opening, resources, servers, account):

@@ -79,6 +79,13 @@ def page(request: Request, template: str, *, here: str = "", status: int = 200, 
     return HTMLResponse(content, status_code=status, headers={"Vary": "HX-Request, Cookie"})
 
 
+def wants_page(request: Request) -> bool:
+    """Say whether the request comes from somebody who reads: outside the API, and asking for HTML."""
+    if request.url.path.startswith(request.app.state.deck.settings.prefix + "api/"):
+        return False
+    return "text/html" in request.headers.get("accept", "") or "hx-request" in request.headers
+
+
 def problem_page(request: Request, problem: Problem) -> HTMLResponse:
     """Render a refusal as a page of its own, with the problem's status."""
     return page(request, "problem.html", status=problem.status, problem=problem_view(problem), back=None)
