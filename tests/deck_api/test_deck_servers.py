@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import httpx
 import pytest
 from deck_pages.deck_pages_servers import OPTIONS, cluster_view, queued, running_job
@@ -99,6 +101,17 @@ async def test_what_was_started_last_for_an_app_is_what_it_begins_with(alice):
     begun = (await alice.get("/server/options", params={"app": "molecule"})).json()
     assert begun == {"options": {k: v for k, v in OPTIONS.items() if k != "app"}, "source": "last"}
     assert (await alice.get("/server/options", params={"app": "other"})).json()["source"] == "site"
+
+
+async def test_an_app_begins_with_what_its_manifest_asks_for(site, alice, monkeypatch):
+    async def found(user, app):
+        release = SimpleNamespace(resources=SimpleNamespace(cores=6, memory="3 GiB"))
+        return SimpleNamespace(app=SimpleNamespace(releases=[release]))
+
+    monkeypatch.setattr(site.deck.servers.store, "app", found)
+    begun = (await alice.get("/server/options", params={"app": "molecule"})).json()
+    assert (begun["source"], begun["options"]["cores"], begun["options"]["memory_mb"]) == ("app", 6, 3072)
+    assert begun["options"]["partition"] == "short"
 
 
 async def test_the_events_of_a_named_server_carry_its_view(site, alice):

@@ -262,6 +262,21 @@ async def test_nothing_is_changed_without_the_sessions_token_or_the_scope(
         assert (ada.world.servers.started, ada.world.servers.stopped, ada.world.servers.continued) == ([], [], [])
 
 
+async def test_an_app_starts_nothing_while_it_is_not_known_whether_servers_are_jobs(visitor: Make) -> None:
+    ada = visitor("empty")
+    ada.world.servers.problem = Problem("hub-unavailable")
+    assert (await ada.get("open/molecule")).status_code == 503
+
+
+async def test_a_server_of_which_nothing_is_known_is_said_to_be_safe_and_looked_at_again(visitor: Make) -> None:
+    ada = visitor("site")
+    ada.world.servers.views = [queued("mine") | {"phase": "unknown", "unknown_since": before(minutes=3)}]
+    soup = await ada.soup("servers/mine")
+    assert "Your job is not lost" in soup.get_text()
+    assert "every 5s" in soup.select_one("#server-live")["hx-trigger"]
+    assert soup.select_one("#cancel") is not None
+
+
 async def test_without_a_cluster_nothing_of_this_shows(visitor: Make) -> None:
     ada = visitor("busy")
     assert not (await ada.soup("")).select("#servers-card")

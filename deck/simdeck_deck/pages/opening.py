@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fastapi import APIRouter, Response
+from simdeck_common.problems import Problem
 
 from simdeck_deck.pages.frame import now, see_other
 from simdeck_deck.pages.resources import form_page
@@ -62,6 +63,9 @@ async def open_app(
     (clusters, _), (state, problem), (apps, _) = await attempt_all(
         visit.servers.clusters(), visit.server.state(), visit.agent.get("/apps")
     )
+    if clusters is None and state is not None:
+        # Whether servers are jobs is not known: nothing may be started that nobody has asked for.
+        raise Problem("hub-unavailable")
     if clusters:
         return await _open_as_job(visit, clusters, app, run)
     server = server_view(state, visit.links, now())
