@@ -40,8 +40,8 @@ _USER = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.@+-]{0,127}", re.ASCII)
 _ACCOUNT = re.compile(r"[a-z_][a-z0-9_.-]{0,31}", re.ASCII)
 # sudo needs no more, and nothing of the service's environment is shown in its own.
 _SUDO_ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"}
-# The launcher keeps its own limit and says why; only when it is stuck itself is it left alone.
-_PATIENCE = 10.0
+# The launcher keeps its own limit (60 s unless root said otherwise) and says why; only when stuck is it left alone.
+_PATIENCE = 40.0
 _LONGEST_STATUS = 64 * 2**10
 
 

@@ -11,7 +11,7 @@ import json
 import os
 import pwd
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -55,6 +55,8 @@ class Examination:
     canary: bool = True
     patience: float = 120.0
     """Seconds a canary job may wait in the queue."""
+    silent: set[str] = field(default_factory=set)
+    """Clusters that did not answer: nothing more is asked of them."""
 
 
 Check = Callable[[Examination], Awaitable[Iterable[Finding]]]
@@ -87,8 +89,8 @@ def checks(examination: Examination) -> list[Named]:
             Named("readable", "What users read", doctor_site.readable),
             Named("munge", "Munge", doctor_cluster.munge),
             Named("programs", "Slurm's commands", doctor_cluster.programs),
-            Named("slurm-version", "Slurm's versions", doctor_cluster.versions),
             Named("slurm-answers", "Slurm's answers", doctor_cluster.answers),
+            Named("slurm-version", "Slurm's versions", doctor_cluster.versions),
             Named("partitions", "Partitions", doctor_cluster.partitions),
             Named("accounting", "Accounting", doctor_cluster.accounting),
             Named("sudo-rule", "The sudo rule", doctor_site.sudo_rule),

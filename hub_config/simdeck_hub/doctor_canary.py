@@ -24,6 +24,7 @@ from simdeck_common.problems import Problem
 from simdeck_hub import doctor_probe
 from simdeck_hub.configure import Runtime
 from simdeck_hub.doctor import Examination, Finding
+from simdeck_hub.doctor_cluster import answering
 from simdeck_hub.doctor_machine import own_runtime
 from simdeck_hub.doctor_site import cluster_of, person
 
@@ -57,7 +58,7 @@ async def small_job(examination: Examination) -> list[Finding]:
     if user is None:
         return [Finding("canary", "A job", "skipped", "nobody to submit it as", "Name somebody with --user.")]
     found: list[Finding] = []
-    for settings in examination.site.clusters:
+    for settings in answering(examination):
         found += await try_cluster(examination, settings, user)
     return found
 

@@ -6,6 +6,7 @@ import asyncio
 import re
 import shutil
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from simdeck_clusters.executor import run_process
@@ -28,16 +29,31 @@ async def munge(examination: Examination) -> list[Finding]:
     for settings in examination.site.clusters:
         if settings.executor == "ssh":
             continue
-        # Without munge this may fail; then the usual socket is looked at, and the reason is found there.
-        config = (await ask(examination, settings, ["scontrol", "show", "config"])).out
-        kind = re.search(r"^AuthType\s*=\s*(\S+)", config, re.MULTILINE)
+        config = await configuration(examination, settings)
+        kind = re.search(r"^\s*AuthType\s*=\s*(\S+)", config, re.MULTILINE | re.IGNORECASE)
         if kind is not None and kind.group(1) != "auth/munge":
             continue
-        own = re.search(r"^AuthInfo\s*=.*?\bsocket=([^,\s]+)", config, re.MULTILINE)
+        own = re.search(r"^\s*AuthInfo\s*=.*?\bsocket=([^,\s]+)", config, re.MULTILINE | re.IGNORECASE)
         sockets.setdefault(own.group(1) if own else "", settings.label)
     if not sockets:
         return [Finding("munge", "Munge", "skipped", "no cluster here asks for it")]
     return [await _munge(socket, label) for socket, label in sockets.items()]
+
+
+async def configuration(examination: Examination, settings: ClusterSettings) -> str:
+    """Return slurm.conf, or where it cannot be read here what the controller says of it.
+
+    The file first: without munge, which is looked for in it, no command would answer.
+    """
+    try:
+        return Path(settings.slurm_conf or "/etc/slurm/slurm.conf").read_text(encoding="utf-8", errors="replace")  # noqa: ASYNC240
+    except OSError:
+        return (await ask(examination, settings, ["scontrol", "show", "config"])).out
+
+
+def answering(examination: Examination) -> Iterator[ClusterSettings]:
+    """Yield the clusters that are worth asking more."""
+    return (settings for settings in examination.site.clusters if settings.name not in examination.silent)
 
 
 async def _munge(socket: str, label: str) -> Finding:
@@ -91,7 +107,7 @@ def _runs(path: Path) -> str | None:
 async def versions(examination: Examination) -> list[Finding]:
     """Which Slurm this is: commands, controller, nodes."""
     found = []
-    for settings in examination.site.clusters:
+    for settings in answering(examination):
         title = f"Slurm's versions on {settings.label}"
         cluster = cluster_of(examination, settings)
         own = await cluster.version()
@@ -133,6 +149,7 @@ async def _answer(examination: Examination, settings: ClusterSettings) -> Findin
         cluster = cluster_of(examination, settings)
         jobs, nodes = await asyncio.gather(cluster.queue(), cluster.nodes())
     except Problem as problem:
+        examination.silent.add(settings.name)
         return Finding(
             name,
             title,
@@ -153,7 +170,7 @@ async def _answer(examination: Examination, settings: ClusterSettings) -> Findin
 async def partitions(examination: Examination) -> list[Finding]:
     """Whether the partitions that are offered exist and are up."""
     found = []
-    for settings in examination.site.clusters:
+    for settings in answering(examination):
         title = f"Partitions of {settings.label}"
         known = await cluster_of(examination, settings).partitions()
         offered = [offer.name for offer in settings.partitions]
@@ -171,7 +188,7 @@ async def partitions(examination: Examination) -> list[Finding]:
 async def accounting(examination: Examination) -> list[Finding]:
     """Whether Slurm keeps accounts."""
     found = []
-    for settings in examination.site.clusters:
+    for settings in answering(examination):
         title = f"Accounting of {settings.label}"
         if settings.accounting == "off":
             found.append(Finding("accounting", title, "ok", "switched off in the site file"))

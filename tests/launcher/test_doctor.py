@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 from launcher.doctor_node import NODE, OneNode
+from simdeck_clusters.executor import Done
 from simdeck_clusters.launcher.install import LaunchConfig, Places, agent_words, program_text
 from simdeck_clusters.simulated import SimulatedSlurm
 from simdeck_common.problems import Problem
@@ -227,6 +228,38 @@ async def test_an_outage_is_told_with_what_to_look_at(tmp_path: Path, slurm: Sim
     found = await doctor_cluster.answers(examination_of(tmp_path, site_of()))
     assert states(found) == {"slurm-answers": "failed"}
     assert "slurmctld" in found[0].remedy
+
+
+async def test_a_cluster_that_did_not_answer_is_asked_nothing_more(tmp_path: Path, slurm: SimulatedSlurm) -> None:
+    slurm.fault("squeue", "error")
+    examination = examination_of(tmp_path, site_of())
+    await doctor_cluster.answers(examination)
+    for check in (doctor_cluster.versions, doctor_cluster.partitions, doctor_cluster.accounting):
+        assert await check(examination) == []
+    assert await doctor_canary.small_job(examination) == []
+
+
+@pytest.mark.parametrize(
+    ("conf", "asked"),
+    [
+        ("AuthType=auth/munge\nAuthInfo=socket=/run/x/socket,ttl=60\n", ["--socket=/run/x/socket"]),
+        ("AuthType=auth/munge\n", []),
+        ("authtype = auth/slurm\n", None),
+    ],
+)
+async def test_munge_is_asked_at_the_clusters_own_socket(tmp_path, monkeypatch, conf, asked) -> None:
+    (tmp_path / "slurm.conf").write_text(conf)
+    calls = []
+
+    async def run_process(words, **_):
+        calls.append(words)
+        return Done(0, "MUNGE:x")
+
+    monkeypatch.setattr(doctor_cluster, "run_process", run_process)
+    site = site_of(clusters=[{"name": "main", "slurm_conf": str(tmp_path / "slurm.conf")}])
+    found = await doctor_cluster.munge(examination_of(tmp_path, site))
+    assert states(found) == {"munge": "skipped" if asked is None else "ok"}
+    assert calls == ([] if asked is None else [["munge", "-n", *asked], ["unmunge", *asked]])
 
 
 async def test_nodes_that_are_all_down_are_told(tmp_path: Path) -> None:
