@@ -71,7 +71,7 @@ async def test_continue_leads_to_the_same_app_and_the_run_shown_now(ending_serve
     await page.evaluate("history.replaceState(null, '', '?run=a%2Bb')")
     link = page.get_by_role("link", name="Continue in a new job")
     await link.focus()
-    await expect(link).to_have_attribute("href", "/services/deck/open/saver?run=a%2Bb&continue=1")
+    await expect(link).to_have_attribute("href", "/services/deck/open/saver?run=a%2Bb&continue=1&server=-")
 
 
 async def test_a_page_without_an_end_shows_nothing(server: Any) -> None:
@@ -110,6 +110,8 @@ async def test_the_schedulers_signal_reaches_page_and_kernel(ending_server: Any,
     voila = await page.context.new_page()
     await voila.goto(f"{ending_server.address}deck/slider/")
     await expect(voila.locator(".widget-slider")).to_be_visible(timeout=60_000)
+    for one in (page, voila):
+        await expect(one.locator("body")).to_have_attribute("data-connection", "connected", timeout=30_000)
     ends = int(time.time()) + 500
     async with httpx.AsyncClient(headers={"Authorization": "token test-token"}) as client:
         assert (await client.post(f"{ending_server.address}test/warn?ends={ends}")).status_code == 204

@@ -20,6 +20,8 @@ class Settings:
     warm_apps, warm_spare
         Keep ``warm_spare`` kernels waiting for each of at most ``warm_apps`` apps (``SIMDECK_WARM_APPS``,
         ``SIMDECK_WARM_SPARE``; 0 turns it off).
+    server
+        This server's name at the hub (``JUPYTERHUB_SERVER_NAME``); ``-`` is the default server.
     job_ends
         When the job of this server ends, in seconds since the epoch (``SIMDECK_JOB_ENDS``); None if nothing ends it.
     warn_seconds
@@ -30,6 +32,7 @@ class Settings:
     deck_url: str = "/services/deck/"
     warm_apps: int = 3
     warm_spare: int = 1
+    server: str = "-"
     job_ends: float | None = None
     warn_seconds: float = 600.0
 
@@ -43,6 +46,7 @@ class Settings:
             deck_url=f"{env.get('JUPYTERHUB_BASE_URL', '/').rstrip('/')}/services/deck/",
             warm_apps=_number(env.get("SIMDECK_WARM_APPS"), default.warm_apps),
             warm_spare=_number(env.get("SIMDECK_WARM_SPARE"), default.warm_spare),
+            server=env.get("JUPYTERHUB_SERVER_NAME") or default.server,
             job_ends=float(_number(env.get("SIMDECK_JOB_ENDS"), 0)) or None,
             warn_seconds=float(_number(env.get("SIMDECK_WALLTIME_WARNING"), int(default.warn_seconds))),
         )

@@ -1,4 +1,4 @@
-"""Running a notebook's cells for a page, with Voilà's executor, without its waits.
+"""Running a notebook's cells for a page, with nbclient, as Voilà does, without the waits.
 
 Voilà's own start waits 0.2 s for a silence on the output channel; ipykernel announces the subscription with a
 welcome message, so we wait for that instead.
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from jupyter_core.utils import ensure_async
+from nbclient.client import NotebookClient
 from nbclient.exceptions import CellExecutionError, DeadKernelError
-from voila.execute import VoilaExecutor
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class KernelStartError(Exception):
     """The kernel did not come up."""
 
 
-class PageExecutor(VoilaExecutor):  # type: ignore[misc]
+class PageExecutor(NotebookClient):  # type: ignore[misc]
     """Runs cells in a kernel that the server's kernel manager started."""
 
     async def connect(self, seconds: float = 60.0) -> None:

@@ -28,7 +28,7 @@ def load(server_app: Any) -> None:
     """Add the routes below ``deck/`` and the provisioner of app kernels."""
     settings = Settings.from_environment()
     pool = WarmPool(limit=settings.warm_apps, spare=settings.warm_spare, log=server_app.log)
-    frontend = Frontend.find()
+    frontend = Frontend()
     pages: dict[str, float] = {}
     kernels.install(pool, settings.apps, server_app.kernel_manager)
     walltime = Walltime(settings.job_ends, settings.warn_seconds)
@@ -61,6 +61,8 @@ async def start(server_app: Any) -> None:
     if mine is None:
         return
     settings: Settings = mine["settings"]
+    # Looks at many files, on a shared file system slowly: beside the first requests, not before them.
+    mine["looking"] = asyncio.ensure_future(asyncio.to_thread(lambda: mine["frontend"].hash))
     mine["clock"] = asyncio.ensure_future(mine["walltime"].watch(server_app.kernel_manager, server_app.log))
     mine["watch"] = asyncio.ensure_future(watch_pages(server_app.kernel_manager, mine["pages"]))
     for name in reversed(apps.installed(settings.apps)[: settings.warm_apps]):

@@ -1,6 +1,8 @@
 """Voilà's front end as the app page loads it: which scripts, which federated extensions, under which addresses.
 
 Every address carries a hash of what it serves, so the browser may keep it for a year without asking again.
+
+Nothing of Voilà is imported: nbconvert and JupyterLab's server would come along, as much as all the rest of a server.
 """
 
 from __future__ import annotations
@@ -9,14 +11,13 @@ import hashlib
 import importlib.util
 import json
 import re
-from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Any
 
 from jupyter_core.paths import jupyter_path
 from jupyter_server.utils import url_path_join
-from voila._version import __version__ as voila_version
-from voila.paths import collect_static_paths
 
 from simdeck_deck.server_extension.apps import AppPage
 
@@ -40,25 +41,22 @@ def digest(paths: list[Path]) -> str:
     return total.hexdigest()[:16]
 
 
-@dataclass
 class Frontend:
-    """Folders served below ``deck/static/<hash>/``, by their first part: ``voila``, ``own``, ``vendor``."""
+    """The folders served below ``deck/static/<hash>/``; looked at when first asked for, which takes a moment."""
 
-    folders: dict[str, list[Path]]
-    hash: str
-    preload: list[str] = field(default_factory=list)
-    _extensions: dict[str, tuple[str, list[dict[str, Any]]]] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.preload: list[str] = []
+        self._extensions: dict[str, tuple[str, list[dict[str, Any]]]] = {}
 
-    @classmethod
-    def find(cls) -> Frontend:
-        """Find Voilà's scripts, our own, and the scripts widgets load (3Dmol, plotly)."""
-        folders = {
-            "voila": [Path(path) for path in collect_static_paths(["voila", "nbconvert"], "lab")],
-            "own": [OWN],
-            "vendor": vendor_folders(),
-        }
-        everything = [path for paths in folders.values() for path in paths]
-        return cls(folders, digest(everything))
+    @cached_property
+    def folders(self) -> dict[str, list[Path]]:
+        """By the first part of the address: Voilà's scripts, our own, and those widgets load (3Dmol, plotly)."""
+        return {"voila": static_folders("lab"), "own": [OWN], "vendor": vendor_folders()}
+
+    @cached_property
+    def hash(self) -> str:
+        """Over all that is served."""
+        return digest([path for paths in self.folders.values() for path in paths])
 
     def url(self, base_url: str, *parts: str) -> str:
         """Address of a static file."""
@@ -68,7 +66,7 @@ class Frontend:
         """Voilà's page configuration for ``app``."""
         version, extensions = self.extensions(app)
         return {
-            "appVersion": voila_version,
+            "appVersion": version_of("voila"),
             "appUrl": "voila/",
             "themesUrl": "/voila/api/themes",
             "baseUrl": base_url,
@@ -100,6 +98,26 @@ class Frontend:
             mark = hashlib.sha256(json.dumps([key, *found.values()], sort_keys=True).encode()).hexdigest()[:16]
             self._extensions[key] = (mark, list(found.values()))
         return self._extensions[key]
+
+
+def static_folders(template: str) -> list[Path]:
+    """Folders with the static files of one of Voilà's templates and of those it stands on, in the order they count."""
+    roots = [Path(root, app, "templates") for root in jupyter_path() for app in ("voila", "nbconvert")]
+    found: list[Path] = []
+    name: str | None = template
+    while name is not None:
+        found += [folder for root in roots if (folder := root / name / "static").is_dir()]
+        bases = [base for root in roots if (base := _base_of(root / name / "conf.json"))]
+        name = bases[0] if bases else None if name == "base" else "base"
+    return found
+
+
+def _base_of(conf: Path) -> str | None:
+    try:
+        found = json.loads(conf.read_bytes()).get("base_template")
+    except (OSError, ValueError, AttributeError):
+        return None
+    return str(found) if found else None
 
 
 def vendor_folders() -> list[Path]:

@@ -85,9 +85,7 @@ class PageHandler(JupyterHandler):  # type: ignore[misc]
         kernel = asyncio.ensure_future(self._start_kernel(page))
         try:
             await self._send(self._render("head.html.j2", page=page, title=page.title))
-            notebook = nbformat.reads(
-                await asyncio.to_thread(page.notebook.read_text), as_version=4
-            )
+            notebook = nbformat.reads(await asyncio.to_thread(page.notebook.read_text), as_version=4)
         finally:
             await asyncio.wait({kernel})
         try:
@@ -171,6 +169,7 @@ class PageHandler(JupyterHandler):  # type: ignore[misc]
             voila_url=self.frontend.url(self.base_url, "voila"),
             preload=self.frontend.preload,
             walltime=self.walltime.page(),
+            server=self.simdeck.server,
             **values,
         )
 

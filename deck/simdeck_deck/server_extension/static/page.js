@@ -57,6 +57,7 @@
   }
   function connection(status) {
     clearTimeout(timer);
+    document.body.dataset.connection = status;
     if (status === "connected") say("", false);
     else if (status === "disconnected") say("The connection to your server is gone. Your runs go on without it.", true);
     else timer = setTimeout(() => say("Reconnecting to your server… Your runs go on meanwhile.", false), 1500);
@@ -77,6 +78,7 @@
     if (kernel && kernel.connectionStatusChanged) {
       kernel.connectionStatusChanged.connect((_, status) => connection(status));
       kernel.statusChanged.connect((_, status) => life(status));
+      document.body.dataset.connection = kernel.connectionStatus;
       kernel.iopubMessage.connect((_, message) => {
         if (message.header.msg_type === "simdeck_walltime") window.dispatchEvent(new CustomEvent("simdeck-walltime", { detail: message.content }));
       });

@@ -25,7 +25,7 @@
   // The run that the page shows now, which may be another than when it was opened.
   function address() {
     const run = new URLSearchParams(location.search).get("run");
-    onward.href = `${chip.dataset.continue}?${run ? `run=${encodeURIComponent(run)}&` : ""}continue=1`;
+    onward.href = `${chip.dataset.continue}?${run ? `run=${encodeURIComponent(run)}&` : ""}continue=1&server=${encodeURIComponent(chip.dataset.server)}`;
   }
   for (const event of ["pointerdown", "focus", "click"]) onward.addEventListener(event, address);
 
