@@ -109,6 +109,12 @@ CATALOGUE: dict[str, Entry] = {
         "A server cannot be called {server}.",
         "Use at most 30 lowercase letters, digits and hyphens, none of the latter at the ends.",
     ),
+    "server-active": Entry(
+        409,
+        "This server is there already",
+        "{server} runs or waits already, and keeps what it was started with.",
+        "Stop it first, or give another name.",
+    ),
     "server-stop-failed": Entry(
         502,
         "The server did not stop",

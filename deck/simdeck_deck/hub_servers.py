@@ -6,6 +6,7 @@ model.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from simdeck_deck.store import Store
 
 Model = TypeVar("Model", bound=BaseModel)
+# A job that waits is out of the queue within a moment; a busy scheduler may take longer.
+ENDING_SECONDS = 20.0
+LOOK_SECONDS = 0.25
 RESERVED = frozenset({"new", "card"})
 """Names that pages of the deck have instead."""
 MEMORY = {"MiB": 1, "GiB": 1024}
@@ -109,6 +113,22 @@ class HubServers:
             if problem.code == "server-not-found":
                 return ServerView(name=name)
             raise
+
+    async def replace(self, user: SessionUser, name: str, options: dict[str, Any]) -> ServerView:
+        """Take a server that waits out of the queue and start it anew with other options.
+
+        Raises
+        ------
+        Problem
+            409 ``server-active``: the old one did not end in time; what ``start`` raises.
+        """
+        await self.stop(user, name)
+        end = asyncio.get_running_loop().time() + ENDING_SECONDS
+        while (await self.server(user, name)).active:
+            if asyncio.get_running_loop().time() > end:
+                raise Problem("server-active", field="name", server=name)
+            await asyncio.sleep(LOOK_SECONDS)
+        return await self.start(user, name, options)
 
     async def continue_(self, user: SessionUser, name: str, changes: dict[str, Any]) -> ServerView:
         """Start what ``name`` was started with anew, in a new job; see ``following_name``."""

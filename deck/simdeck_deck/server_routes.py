@@ -15,6 +15,7 @@ from starlette.responses import StreamingResponse
 from simdeck_deck.auth import SessionUser, current_user, scoped
 from simdeck_deck.hub_api import ServerEvent, ServerState
 from simdeck_deck.scopes import PREFIX, SIGNED_IN
+from simdeck_deck.servers import DEFAULT
 
 if TYPE_CHECKING:
     from simdeck_deck.app import Deck
@@ -57,9 +58,9 @@ async def get_server(request: Request, user: User) -> ServerState:
 @router.post("/server", tags=["server"], status_code=202, responses=refusals(503), **scoped("server"))
 async def start_server(request: Request, user: User, body: StartRequest | None = None) -> ServerState:
     """Start the server; one that runs or starts already is left alone. Follow it at `/server/events`."""
-    hub = _deck(request).hub
-    await hub.start(user.name, user.token, body.options if body else {})
-    return await hub.server(user.name, user.token)
+    deck = _deck(request)
+    await deck.servers.start(user, DEFAULT, body.options if body else {})
+    return await deck.hub.server(user.name, user.token)
 
 
 @router.delete("/server", tags=["server"], status_code=202, responses=refusals(503), **scoped("server"))

@@ -88,6 +88,21 @@ async def test_a_server_waits_runs_and_is_continued(world, deck):
     world.check()
 
 
+async def test_a_server_that_waits_is_replaced_by_another_request(world, deck):
+    alice = person(world, "alice")
+    world.no_room()
+    await deck.start(alice, "-", {"cores": 4})
+    before = await until(world, deck, alice, "-", "queued")
+    await deck.replace(alice, "-", {"cores": 1})
+    after = await until(world, deck, alice, "-", "queued")
+    assert after.options["cores"] == 1
+    assert after.job.name != before.job.name
+    assert [job.name for job in world.jobs()] == [after.job.name]
+    world.room()
+    await until(world, deck, alice, "-", "running")
+    world.check()
+
+
 async def test_the_events_of_a_start_carry_the_servers_view(world, deck):
     alice = person(world, "alice")
     world.no_room()

@@ -195,6 +195,10 @@ class FakeServers:
         self.views.append({"name": name, "phase": "submitting", "options": options})
         return await self.server(name)
 
+    async def replace(self, name: str, options: dict[str, Any]) -> ServerView:
+        self.stopped.append((name, False))
+        return await self.start(name, options)
+
     async def stop(self, name: str, *, remove: bool = False) -> None:
         await self.server(name)
         self.stopped.append((name, remove))

@@ -91,6 +91,28 @@ async def test_a_preset_chosen_without_script_counts_instead_of_the_fields(visit
     assert options["account"] == "chem-2026"
 
 
+async def test_a_server_that_is_there_already_is_not_asked_for_twice(visitor: Make) -> None:
+    ada = visitor("site")
+    answer = await ada.post("servers/new", **FORM | {"name": "queue-1"})
+    assert answer.status_code == 422
+    error = BeautifulSoup(answer.text, "html.parser").select_one("#error-name")
+    assert "queue-1 runs or waits already" in error.get_text()
+    assert ada.world.servers.started == []
+
+
+async def test_a_waiting_server_can_be_asked_for_anew_and_loses_its_place(visitor: Make) -> None:
+    ada = visitor("site")
+    link = (await ada.soup("servers/queue-1")).find("a", string="Ask for something else")
+    soup = await ada.soup(str(link["href"]).removeprefix(DECK))
+    assert "This takes the place of the job" in soup.get_text()
+    assert soup.select_one("input[name=replaces]")["value"] == "1"
+    await ada.post("servers/new", **FORM | {"name": "queue-1", "replaces": "1"})
+    assert ada.world.servers.stopped == [("queue-1", False)]
+    assert [name for name, _ in ada.world.servers.started] == ["queue-1"]
+    answer = await ada.post("servers/new", **FORM | {"name": "", "replaces": "1"})
+    assert answer.status_code == 422, "a running server is not stopped on the way"
+
+
 async def test_a_refused_value_is_said_beside_its_field_and_nothing_is_lost(visitor: Make) -> None:
     ada = visitor("site")
     ada.world.servers.refusal = Problem("invalid-input", field="cores", detail="At most 32 cores can be had here.")

@@ -157,6 +157,9 @@ class ServersOf:
     async def start(self, name: str, options: dict[str, Any]) -> ServerView:
         return await self._servers.start(self._user, name, options)
 
+    async def replace(self, name: str, options: dict[str, Any]) -> ServerView:
+        return await self._servers.replace(self._user, name, options)
+
     async def stop(self, name: str, *, remove: bool = False) -> None:
         await self._servers.stop(self._user, name, remove=remove)
 

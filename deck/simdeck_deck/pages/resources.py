@@ -19,7 +19,7 @@ from simdeck_deck.pages.views.options import PREFIX, options_of, query_of
 from simdeck_deck.pages.views.problems import ProblemView, problem_view
 from simdeck_deck.pages.views.resources import LABELS, Extra, chosen_partition, form_view, not_offered
 from simdeck_deck.pages.visit import Visit, Visiting
-from simdeck_deck.servers import DEFAULT, ClusterView, EstimateView
+from simdeck_deck.servers import DEFAULT, ClusterView, EstimateView, ServerView
 
 router = APIRouter()
 
@@ -31,11 +31,15 @@ REFUSALS = (400, 403, 409, 422)
 
 @dataclass(frozen=True)
 class Wanted:
-    """What a person wants: the app to open in the server (and its run), the server's name, the options."""
+    """What a person wants: the app to open in the server (and its run), the server's name, the options.
+
+    ``replaces``: the server of that name waits now, and this takes its place.
+    """
 
     app: str
     run: str
     name: str
+    replaces: bool
     options: dict[str, Any]
     extra: Extra
     dropped: Mapping[str, str]
@@ -43,7 +47,7 @@ class Wanted:
     @property
     def kept(self) -> dict[str, str]:
         """The address's values beside the options."""
-        return {"app": self.app, "run": self.run, "name": self.name}
+        return {"app": self.app, "run": self.run, "name": self.name, "replaces": "1" if self.replaces else ""}
 
     @property
     def asked(self) -> dict[str, Any]:
@@ -76,7 +80,8 @@ async def read(visit: Visit, clusters: list[ClusterView], given: Mapping[str, An
         options["environment"] = cluster.environments[0].name
     if partition is not None and not partition.gpu_types:
         options.pop("gpus", None)
-    return Wanted(app, run, str(given.get("name", "")).strip()[:60], options, extra, dropped)
+    name = str(given.get("name", "")).strip()[:60]
+    return Wanted(app, run, name, given.get("replaces") == "1", options, extra, dropped)
 
 
 def _with_preset(clusters: list[ClusterView], options: Mapping[str, Any], preset: str, extra: Extra) -> dict[str, Any]:
@@ -112,7 +117,11 @@ async def form_page(
     """Render the form. ``note`` says why it is shown; ``beside``: address and size of a running server."""
     wanted = await read(visit, clusters, given)
     (apps, _), (servers, _) = await attempt_all(visit.agent.get("/apps"), visit.servers.servers())
-    if not wanted.name and "form" not in given and any(one.name == DEFAULT and one.active for one in servers or []):
+    if (
+        not (wanted.name or wanted.replaces)
+        and "form" not in given
+        and any(one.name == DEFAULT and one.active for one in servers or [])
+    ):
         wanted = replace(wanted, name=free_name(wanted.app or "server", {one.name for one in servers or []}))
     mine = find_app(apps, wanted.app) if wanted.app else None
     card: AppCard | None = installed_card(mine, None, visit.links) if mine else None
@@ -213,10 +222,21 @@ async def start(visit: Visiting) -> Response:
         if problem.status in REFUSALS or given.get("do") == "check":
             return await form_page(visit, clusters, shown, problem=problem_view(problem))
     try:
-        server = await visit.servers.start(wanted.name or DEFAULT, wanted.asked)
+        server = await _start(visit, wanted)
     except Problem as problem:
         return await form_page(visit, clusters, shown, problem=problem_view(problem))
     return see_other(visit.links.page("servers", server.name, app=wanted.app, run=wanted.run, open="1"))
+
+
+async def _start(visit: Visit, wanted: Wanted) -> ServerView:
+    """Start what is wanted; one that is there already would keep what it has, so it is replaced or refused."""
+    name = wanted.name or DEFAULT
+    there = (await attempt(visit.servers.server(name)))[0]
+    if there is None or not there.active:
+        return await visit.servers.start(name, wanted.asked)
+    if wanted.replaces and there.phase != "running":
+        return await visit.servers.replace(name, wanted.asked)
+    raise Problem("server-active", field="name", server="Your default server" if name == DEFAULT else name)
 
 
 def _fields_of(wanted: Wanted) -> dict[str, Any]:

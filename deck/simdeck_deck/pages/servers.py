@@ -110,7 +110,7 @@ async def live(
 def _values(visit: Visit, found: ServerView, apps: Any, app: str, run: str, open_: str) -> dict[str, Any]:
     card = server_card(found, visit.links, now(), app_titles(apps))
     kept = {"app": app or str(found.options.get("app") or ""), "run": run, "open": open_}
-    anew = {"app": kept["app"], "run": run, "name": hub_name(found.name)}
+    anew = {"app": kept["app"], "run": run, "name": hub_name(found.name), "replaces": "1" if found.active else ""}
     return {
         "server": card,
         "kept": kept,

@@ -79,6 +79,9 @@ class ServersSource(Protocol):
 
     async def start(self, name: str, options: dict[str, Any]) -> ServerView: ...
 
+    async def replace(self, name: str, options: dict[str, Any]) -> ServerView:
+        """Take a server that waits out of the queue and start it anew."""
+
     async def stop(self, name: str, *, remove: bool = False) -> None: ...
 
     async def continue_(self, name: str, changes: dict[str, Any]) -> ServerView: ...

@@ -89,6 +89,7 @@ class ServerCard:
     url: str
     open_url: str
     open_words: str
+    lab_url: str
     starting: bool
     active: bool
     running: bool
@@ -125,6 +126,7 @@ def server_card(server: ServerView, links: Links, now: datetime, titles: Mapping
         url=links.page("servers", server.name),
         open_url=links.app_page(app, None, hub_name) if app else links.lab_of(hub_name),
         open_words=f"Open {title}" if app else "Open JupyterLab",
+        lab_url=links.lab_of(hub_name),
         starting=server.phase in STARTING,
         active=server.active,
         running=running,
