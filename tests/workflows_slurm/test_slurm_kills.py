@@ -98,3 +98,15 @@ async def test_a_run_is_cancelled_only_when_the_cluster_has_heard_it(oven: Clust
     oven.mend_tool("squeue")
     assert (await oven.end(run)).state is RunState.CANCELLED
     assert oven.living() == []
+
+
+async def test_an_outage_longer_than_the_engines_patience_ends_no_run(oven: ClusterOven) -> None:
+    before = len(oven.computed())
+    tries = oven.tools / "tries"
+    oven.break_tool("sbatch", f"echo x >>$TOOLS/tries; {SILENT}")
+    run = oven.bake(steps=1)
+    # The engine gives up after five tries, some of which are refused before sbatch is called, and pauses the process.
+    await until(lambda: tries.exists() and len(tries.read_text().split()) >= 5)
+    assert oven.backend.run(run.id).state is RunState.RUNNING
+    oven.mend_tool("sbatch")
+    await computed_once(oven, run, before)
