@@ -48,6 +48,7 @@ def test_several_hub_users_are_kept_in_order_and_the_first_looks_after_the_site(
         ("[users]\nnames = ['alice']\nadmins = ['bob']\n", 1, ["bob", "not in names"]),
         ("[hub]\nport = \n", 2, ["not TOML"]),
         ("[server]\nstart_timeout = 1\n", 2, ["server.start_timeout", "Seconds a server may take"]),
+        ("[hub]\ninternal_tls = true\n", 2, ["hub.internal_tls = true is not supported", "Leave it out"]),
         ("[hub]\nip = 'myhost'\n", 2, ["hub.ip", "not an IP address", "opened on"]),
         ("[hub]\npublic_url = 'https://a.example/x'\n", 2, ["hub.public_url", "at the address's root"]),
         ("[servers]\nkind = 'slrum'\n", 2, ["servers.kind", "'slurm'", "batch jobs"]),

@@ -11,7 +11,6 @@ import grp
 import json
 import os
 import pwd
-import shutil
 import signal
 import subprocess
 import time
@@ -154,7 +153,11 @@ def undo_folder(thing: Thing) -> None:
     if path.is_symlink():
         path.unlink()
     elif path.exists():
-        shutil.rmtree(path)
+        # Homes with apps hold a hundred thousand files, which Python would take its time for.
+        subprocess.run(
+            ["rm", "-rf", "--one-file-system", "--", str(path)], check=True, stdin=subprocess.DEVNULL,
+            capture_output=True,
+        )  # fmt: skip
 
 
 def quiet(*argv: str) -> None:

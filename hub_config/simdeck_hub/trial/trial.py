@@ -160,6 +160,8 @@ class Trial:
             self.slurm.make_bridge()
 
     def _clear(self) -> None:
+        if self.run.exists():
+            self.say("Taking everything away …")
         self.ledger.clear(self.say)
 
     # --- making it ----------------------------------------------------------------------------------------------
