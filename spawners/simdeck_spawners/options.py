@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ValidationError
 from simdeck_clusters.request import PASSED_OVER, ResourceRequest, allowance
 from simdeck_clusters.request import check as check_request
 from simdeck_common.problems import Problem
@@ -41,7 +42,12 @@ def check(fleet: SlurmFleet, user: str, groups: list[str], raw: Mapping[str, Any
     """
     if not isinstance(raw, Mapping):
         raise Problem("bad-request")
-    request = check_request(raw, site=fleet.site, groups=groups, user=user, snapshots=fleet.snapshots())
+    try:
+        request = check_request(raw, site=fleet.site, groups=groups, user=user, snapshots=fleet.snapshots())
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = str(first["loc"][0]) if first["loc"] else None
+        raise Problem("resources-invalid", field=field, reason=first["msg"]) from None
     allowed = allowance(fleet.site.policies, groups, request.cluster)
     if counting and allowed is not None and allowed.max_servers is not None:
         mine = [one for one in fleet.book.unfinished(request.cluster) if one.user == user and one.stage in LIVE]

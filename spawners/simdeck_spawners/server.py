@@ -141,6 +141,8 @@ class WalltimeWarning:
     def attach(self, settings: dict[str, Any], loop: asyncio.AbstractEventLoop) -> None:
         """Know the running server; a warning that came before is passed on now."""
         self._settings, self._loop = settings, loop
+        # The server has installed handlers of its own on the way.
+        self.install()
         settings.setdefault(HOOKS, [])
         if self.given is not None:
             loop.call_soon_threadsafe(self._call)
@@ -209,8 +211,9 @@ def main(argv: list[str] | None = None) -> int:
     told.wait()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     serve_on(listener, lambda app: warning.attach(app.web_app.settings, app.io_loop.asyncio_loop))
-    sys.argv = ["jupyterhub-singleuser", *orders.arguments]
-    start(orders.arguments)
+    arguments = [*orders.arguments, *(["--allow-root"] if os.getuid() == 0 else [])]
+    sys.argv = ["jupyterhub-singleuser", *arguments]
+    start(arguments)
     return 0
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from simdeck_clusters.models import JobState
@@ -29,6 +32,7 @@ class _Answer(RequestHandler):  # type: ignore[misc]
 class _Running:
     task: asyncio.Task[None]
     server: HTTPServer | None = None
+    process: asyncio.subprocess.Process | None = None
 
 
 @dataclass
@@ -43,6 +47,8 @@ class JobServers:
     boots: asyncio.Event = field(default_factory=asyncio.Event)
     silent: bool = False
     deaf: bool = False
+    homes: Path | None = None
+    """Folder of the users' homes: set, jobs run the real server as a process instead of a small one."""
     running: dict[str, _Running] = field(default_factory=dict)
     begun: list[str] = field(default_factory=list)
     """Job ids in the order their servers began, one for each run."""
@@ -66,14 +72,22 @@ class JobServers:
             running.task.cancel()
             if running.server is not None:
                 running.server.stop()
+            if running.process is not None and running.process.returncode is None:
+                running.process.terminate()
 
     async def close(self) -> None:
         """End them all."""
+        ending = [one.process for one in self.running.values() if one.process is not None]
         for job_id in list(self.running):
             self.stop(self.slurm.machine.jobs[job_id])
+        for process in ending:
+            await process.wait()
 
     async def _run(self, job: SimulatedJob) -> None:
         await self.boots.wait()
+        if self.homes is not None:
+            await self._run_really(job, self.homes / job.user)
+            return
         orders = json.loads(self.slurm.files[job.user, job.server]["server.json"])
         environment = orders["environment"]
         host = "127.0.0.1" if job.node == "localhost" else job.node
@@ -87,6 +101,27 @@ class JobServers:
         if self.silent:
             return
         await self._announce(job, environment, port, host)
+
+    async def _run_really(self, job: SimulatedJob, home: Path) -> None:
+        """Run the server as the job's script would, with the user's home where the test says."""
+        folder = home / ".simdeck" / "servers" / job.server
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for name, text in self.slurm.files[job.user, job.server].items():
+            (folder / name).write_text(text, encoding="utf-8")
+            (folder / name).chmod(0o600)
+        ends = {"SLURM_JOB_END_TIME": str(int(job.ends or 0))}
+        with (folder / "job.log").open("ab") as log:
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "simdeck_spawners.server", "--name", job.server),
+                cwd=home,
+                env={"HOME": str(home), "PATH": os.environ["PATH"], **ends},
+                stdout=log,
+                stderr=log,
+            )
+        self.running[job.id].process = process
+        code = await process.wait()
+        if job.state is JobState.RUNNING:
+            self.slurm.finish(job.id, code=code)
 
     async def _announce(self, job: SimulatedJob, environment: dict[str, str], port: int, host: str) -> None:
         url = environment["JUPYTERHUB_API_URL"] + "/simdeck/ready"
