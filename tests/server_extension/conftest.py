@@ -68,7 +68,11 @@ def ending_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         "ipywidgets.VBox([card(text), *[card(Text(heading=f'Part {n}', text='More of the page. ' * 20)) for n in range(6)]])"
     )
     install_app(apps, "saver", [saver], title="Molecule")
-    more = {"SIMDECK_JOB_ENDS": str(int(time.time()) + 7200), "PYTHONPATH": str(Path(__file__).parent)}
+    more = {
+        "SIMDECK_JOB_ENDS": str(int(time.time()) + 7200),
+        "SIMDECK_LATE_EXTENSIONS": "jupyterlab",
+        "PYTHONPATH": str(Path(__file__).parent),
+    }
     with running(root, apps, "warn_by_request", **more) as found:
         yield found
 
@@ -119,6 +123,7 @@ def running(root: Path, apps: Path, *extensions: str, **more: str) -> Iterator[S
         *[f"--ServerApp.jpserver_extensions={name}=True" for name in ("simdeck_deck.server_extension", *extensions)],
         # Pages need nothing of Voilà's own extension, which costs a server an eighth of its start.
         "--ServerApp.jpserver_extensions=voila.server_extension=False",
+        *["--ServerApp.jpserver_extensions=jupyterlab=False"] * ("SIMDECK_LATE_EXTENSIONS" in more),
     ]  # fmt: skip
     with (root / "server.log").open("wb") as log:
         process = subprocess.Popen(argv, env=env, stdout=log, stderr=log, cwd=root)

@@ -26,6 +26,8 @@ class Settings:
         When the job of this server ends, in seconds since the epoch (``SIMDECK_JOB_ENDS``); None if nothing ends it.
     warn_seconds
         How many seconds before that to warn (``SIMDECK_WALLTIME_WARNING``).
+    late
+        Server extensions to load once the server answers (``SIMDECK_LATE_EXTENSIONS``, with commas).
     """
 
     apps: Path
@@ -35,6 +37,7 @@ class Settings:
     server: str = "-"
     job_ends: float | None = None
     warn_seconds: float = 600.0
+    late: tuple[str, ...] = ()
 
     @classmethod
     def from_environment(cls, env: dict[str, str] | None = None) -> Settings:
@@ -48,6 +51,7 @@ class Settings:
             warm_spare=_number(env.get("SIMDECK_WARM_SPARE"), default.warm_spare),
             server=env.get("JUPYTERHUB_SERVER_NAME") or default.server,
             job_ends=float(_number(env.get("SIMDECK_JOB_ENDS"), 0)) or None,
+            late=tuple(filter(None, env.get("SIMDECK_LATE_EXTENSIONS", "").split(","))),
             warn_seconds=float(_number(env.get("SIMDECK_WALLTIME_WARNING"), int(default.warn_seconds))),
         )
 

@@ -13,7 +13,7 @@ from typing import Any
 from jupyter_core.utils import ensure_async
 from jupyter_server.utils import url_path_join
 
-from simdeck_deck.server_extension import apps, kernels
+from simdeck_deck.server_extension import apps, kernels, late
 from simdeck_deck.server_extension.assets import AssetHandler, LabextensionHandler
 from simdeck_deck.server_extension.config import Settings
 from simdeck_deck.server_extension.frontend import Frontend
@@ -63,6 +63,8 @@ async def start(server_app: Any) -> None:
     settings: Settings = mine["settings"]
     # Looks at many files, on a shared file system slowly: beside the first requests, not before them.
     mine["looking"] = asyncio.ensure_future(asyncio.to_thread(lambda: mine["frontend"].hash))
+    if settings.late:
+        mine["late"] = asyncio.ensure_future(late.load(server_app, settings.late))
     mine["clock"] = asyncio.ensure_future(mine["walltime"].watch(server_app.kernel_manager, server_app.log))
     mine["watch"] = asyncio.ensure_future(watch_pages(server_app.kernel_manager, mine["pages"]))
     for name in reversed(apps.installed(settings.apps)[: settings.warm_apps]):
