@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import random
 import ssl
@@ -17,6 +18,7 @@ REFUSALS = 5
 
 FIRST_PAUSE, LONGEST_PAUSE = 0.25, 10.0
 REPEAT_SECONDS = 60.0
+REMIND_SECONDS = 240.0
 
 
 class Refused(Exception):  # noqa: N818 - an outcome
@@ -77,6 +79,14 @@ def announce(
         stop.wait(pause * random.uniform(0.8, 1.2))  # noqa: S311 - spreads servers over time
         pause = min(LONGEST_PAUSE, pause * 1.7)
     return False
+
+
+def repeat(api_url: str, token: str, port: int, context: ssl.SSLContext | None, every: float = REMIND_SECONDS) -> None:
+    """Say the port again now and then, for ever: a hub that took it for an earlier run's word hears it anew."""
+    while True:
+        time.sleep(every)
+        with contextlib.suppress(OSError, ValueError):
+            _send(api_url, token, port, context)
 
 
 def _send(api_url: str, token: str, port: int, context: ssl.SSLContext | None) -> None:

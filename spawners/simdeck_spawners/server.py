@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from simdeck_spawners.announce import Refused, announce
+from simdeck_spawners.announce import Refused, announce, repeat
 from simdeck_spawners.lean import singleuser_main
 
 HOOKS = "simdeck_walltime_hooks"
@@ -228,11 +228,13 @@ def _announce_beside(hub: str, token: str, port: int) -> threading.Event:
 
     def run() -> None:
         try:
-            announce(hub, token, port, context=ssl_context(os.environ))
+            context = ssl_context(os.environ)
+            announce(hub, token, port, context=context)
         except Refused as error:
             print(f"simdeck-server: ending: {error}.", file=sys.stderr, flush=True)
             os._exit(HUB_UNREACHABLE)
         told.set()
+        repeat(hub, token, port, context)
 
     threading.Thread(target=run, daemon=True, name="announce").start()
     return told
