@@ -69,7 +69,7 @@ def make_deck(settings: DeckSettings, launcher: BaseLauncher | None = None) -> D
         hub=hub,
         registry=registry,
         store=store,
-        servers=HubServers(hub, Choices(settings.data / "deck"), store),
+        servers=HubServers(hub, Choices(settings.data / "deck"), registry),
     )
 
 

@@ -22,8 +22,9 @@ from simdeck_deck.hub_api import HubAPI
 from simdeck_deck.servers import DEFAULT, NAME, ClusterView, EstimateView, Options, ServerView, hub_name, view_of
 
 if TYPE_CHECKING:
+    from simdeck_appstore.registry import Registry
+
     from simdeck_deck.auth import SessionUser
-    from simdeck_deck.store import Store
 
 Model = TypeVar("Model", bound=BaseModel)
 # A job that waits is out of the queue within a moment; a busy scheduler may take longer.
@@ -37,10 +38,10 @@ MEMORY = {"MiB": 1, "GiB": 1024}
 class HubServers:
     """Servers and clusters of whoever's session is given."""
 
-    def __init__(self, hub: HubAPI, choices: Choices, store: Store) -> None:
+    def __init__(self, hub: HubAPI, choices: Choices, registry: Registry) -> None:
         self.hub = hub
         self.choices = choices
-        self.store = store
+        self.registry = registry
 
     async def clusters(self, user: SessionUser) -> list[ClusterView]:
         """Return the clusters that the person may use; none on a hub without."""
@@ -158,17 +159,17 @@ class HubServers:
     async def beginning(self, user: SessionUser, app: str, clusters: list[ClusterView]) -> Options:
         """Return what a form for ``app`` begins with: the last choice, over the app's wishes, over the defaults."""
         start: dict[str, Any] = dict(clusters[0].defaults) | {"cluster": clusters[0].name} if clusters else {}
-        wishes = await self._wishes(user, app) if app else {}
+        wishes = await run_in_threadpool(self._wishes, app) if app else {}
         last = await run_in_threadpool(self.choices.last, user.name, app)
         known = {cluster.name for cluster in clusters}
         if last is not None and (not clusters or last.get("cluster", clusters[0].name) in known):
             return Options(options=start | wishes | last, source="last")
         return Options(options=start | wishes, source="app" if wishes else "site")
 
-    async def _wishes(self, user: SessionUser, app: str) -> dict[str, Any]:
+    def _wishes(self, app: str) -> dict[str, Any]:
         """Return what the app's manifest asks for, as options; nothing where the app is not known."""
         try:
-            release = (await self.store.app(user.name, app)).app.releases[0]
+            release = self.registry.app(app).releases[0]
         except (Problem, IndexError):
             return {}
         amount, _, unit = release.resources.memory.partition(" ")

@@ -17,15 +17,15 @@ __all__ = ["make_world", "world"]
 pytestmark = pytest.mark.asyncio(loop_scope="function")
 
 
-class NoStore:
-    async def app(self, user, app):
+class NoRegistry:
+    def app(self, app):
         raise Problem("app-not-found", app=app)
 
 
 @pytest.fixture
 def deck(world, tmp_path):
     """The deck's side of the hub in ``world``."""
-    return HubServers(HubAPI(f"http://127.0.0.1:{world.hub.port}/hub/api"), Choices(tmp_path / "deck"), NoStore())
+    return HubServers(HubAPI(f"http://127.0.0.1:{world.hub.port}/hub/api"), Choices(tmp_path / "deck"), NoRegistry())
 
 
 def person(world, name):
