@@ -15,6 +15,7 @@ from jupyterhub import orm, roles
 from jupyterhub.app import JupyterHub
 from jupyterhub.httpclient import JupyterHubHTTPClient
 from jupyterhub.proxy import Proxy
+from jupyterhub.utils import make_ssl_context
 from traitlets import Dict
 from traitlets.config import Config
 
@@ -140,8 +141,15 @@ class HubLife:
     def client(self, name: str, scopes: list[str] | None = None) -> httpx.AsyncClient:
         """Return a client of the hub's API with a token of the user's own."""
         token = self.user(name).new_api_token(scopes=scopes)
+        inner = self.app.internal_ssl
+        context = (
+            make_ssl_context(self.app.internal_ssl_key, self.app.internal_ssl_cert, cafile=self.app.internal_ssl_ca)
+            if inner
+            else None
+        )
         return httpx.AsyncClient(
-            base_url=f"http://127.0.0.1:{self.port}/hub/api",
+            base_url=f"{'https' if inner else 'http'}://127.0.0.1:{self.port}/hub/api",
+            verify=context or True,
             headers={"Authorization": f"token {token}"},
             trust_env=False,
             timeout=30,
