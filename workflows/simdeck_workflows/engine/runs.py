@@ -288,5 +288,6 @@ class Runs:
     ) -> None:
         self._store.end(run.id, state, summary=headline, problem=problem, outputs=values)
         self._nodes.pop(run.id, None)
+        self._cleared.discard(run.id)
         self._notify(run.id)
         LOG.info("run %s has ended: %s", run.id, state.value)
