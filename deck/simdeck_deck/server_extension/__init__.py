@@ -3,7 +3,8 @@
 Enabled in jupyterhub-singleuser with ``--ServerApp.jpserver_extensions="{'simdeck_deck.server_extension': True}"``. The
 files, in the order a page takes: :mod:`.apps` (what is installed), :mod:`.page` (the handler), :mod:`.execute` (running
 the notebook), :mod:`.frontend` (Voilà's scripts and what the page loads of them), :mod:`.kernels` and :mod:`.pool` with
-:mod:`.forkserver` (kernels that are warm before the page asks).
+:mod:`.forkserver` (kernels that are warm before the page asks), :mod:`.walltime` (the end of the server's job),
+:mod:`.late` (what is loaded when the server answers already).
 """
 
 from __future__ import annotations
