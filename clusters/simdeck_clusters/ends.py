@@ -82,6 +82,11 @@ _MODULE = re.compile(
     r"(?:unable to locate a modulefile for|following module\(s\) are unknown:?)\s*'?\"?([^\s'\"]+)", re.IGNORECASE
 )
 _COMMAND = re.compile(r"([A-Za-z0-9_./+\-]{1,120}): (?:command not found|No such file or directory)\s*$", re.MULTILINE)
+# What the container programs say when the image lacks the server's program; their status is 1 then.
+_INSIDE = re.compile(
+    r"^(?:bwrap: execvp (\S+): No such file|ch-run\[\d+\]: error: can't execve(?:\(2\))?: (\S+): No such file)",
+    re.MULTILINE,
+)
 _LAUNCH_REASONS = ("JobLaunchFailure", "launch_failed", "SystemFailure", "user_env_retrieval")
 _KILLED = {9, 137}
 
@@ -149,6 +154,8 @@ def _cause(
     if code == ExitCode.COMMAND_MISSING:
         found = _COMMAND.search(log)
         return Cause.COMMAND_NOT_FOUND, {"command": found[1] if found else "the server's program"}
+    if not ready and (inside := _INSIDE.search(log)):
+        return Cause.COMMAND_NOT_FOUND, {"command": inside[1] or inside[2]}
     if code is None and end is None:
         return Cause.UNKNOWN, {}
     killed = end is not None and bool(end.signal)

@@ -156,12 +156,18 @@ class VenvEnvironment(Strict):
 
 
 class ContainerEnvironment(Strict):
-    """A container image; `apptainer` is untested here, the others are tried with Debian's packages."""
+    """A container image. `ch-run` and `bwrap` are tested with Debian 12's packages; `apptainer` is untested here.
+
+    For `ch-run` and `bwrap` the image is a folder that the node can read, and what is bound needs a place in it: a
+    folder (or file) that is there. Homes called ``/home/<user>`` need none.
+    """
 
     kind: Literal["container"] = "container"
     runtime: Literal["ch-run", "bwrap", "apptainer"]
     image: SafePath
     binds: tuple[BindMount, ...] = ()
+    """``/path`` or ``/outside:/inside``: what holds the homes where that is not /home, the site's prefix unless the
+    image has a server of its own, and where Slurm's commands are used inside, its configuration and munge's socket."""
 
 
 Source = Annotated[ModulesEnvironment | VenvEnvironment | ContainerEnvironment, Field(discriminator="kind")]

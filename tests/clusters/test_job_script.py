@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from simdeck_clusters.records import end_record
 from simdeck_clusters.request import GpuRequest, ResourceRequest
 from simdeck_clusters.settings import ContainerEnvironment, Environment, ModulesEnvironment, VenvEnvironment
-from simdeck_clusters.slurm.script import BODY, JobSpec, directives, job_script
+from simdeck_clusters.slurm.script import BODY, HOME_BIND, JobSpec, directives, job_script
 
 PLAIN = Environment(name="default")
 
@@ -280,7 +280,11 @@ def test_the_record_is_closed_to_others(tmp_path):
 
 @pytest.mark.parametrize(
     ("runtime", "begin"),
-    [("ch-run", ["ch-run", "--home"]), ("bwrap", ["bwrap", "--ro-bind", "/img"]), ("apptainer", ["apptainer", "exec"])],
+    [
+        ("ch-run", ["ch-run", HOME_BIND]),
+        ("bwrap", ["bwrap", "--ro-bind", "/img"]),
+        ("apptainer", ["apptainer", "exec"]),
+    ],
 )
 def test_a_container_runs_the_server_inside_with_its_binds(runtime, begin):
     source = ContainerEnvironment(runtime=runtime, image="/img", binds=("/scratch", "/data:/mnt"))

@@ -152,6 +152,7 @@ def _words(values: list[str]) -> str:
 def _source(environment: Environment, command: list[str]) -> list[str]:
     source = environment.source
     modules: list[str] = []
+    inside: list[str] = []
     init, venv, image = "", "", ""
     if isinstance(source, ModulesEnvironment):
         modules, init = list(source.load), source.init or ""
@@ -159,40 +160,48 @@ def _source(environment: Environment, command: list[str]) -> list[str]:
         venv = source.path
     elif isinstance(source, ContainerEnvironment):
         image = source.image
+        inside = [place for _, place in inside_and_out(source)]
         command = [*container(source), *command]
     return [
         f"simdeck_modules={_words(modules)}",
         f"simdeck_module_init={_word(init) if init else chr(39) * 2}",
         f"simdeck_venv={_word(venv) if venv else chr(39) * 2}",
         f"simdeck_image={_word(image) if image else chr(39) * 2}",
+        f"simdeck_inside={_words(inside)}",
         f"simdeck_command={_words(command)}",
     ]
 
 
 def container(source: ContainerEnvironment) -> list[str]:
-    """Return the words that run a command inside the image; ``HOME_BIND`` words are filled in by the job.
+    """Return the words that run a command inside the image; the job itself fills in ``HOME_BIND`` and ``ETC_BIND``.
 
-    The user's home, the shared binds and the node's devices are inside; everything else comes from the image. For
-    ``apptainer`` this follows its documentation and is untested.
+    The user's home, the binds, the node's devices, its temporary files (``bwrap``: fresh ones) and its names of hosts
+    and people are inside; everything else comes from the image. For ``apptainer`` this follows its documentation and is
+    untested.
     """
-    pairs = [bind.split(":", 1) if ":" in bind else [bind, bind] for bind in source.binds]
+    pairs = inside_and_out(source)
     if source.runtime == "ch-run":
         binds = [word for host, inside in pairs for word in ("-b", f"{host}:{inside}")]
-        return ["ch-run", "--home", "--set-env", *binds, source.image, "--"]
+        return ["ch-run", HOME_BIND, *binds, source.image, "--"]
     if source.runtime == "apptainer":
         binds = [word for host, inside in pairs for word in ("--bind", f"{host}:{inside}")]
         return ["apptainer", "exec", *binds, source.image]
     binds = [word for host, inside in pairs for word in ("--bind", host, inside)]
     return [
         *("bwrap", "--ro-bind", source.image, "/", "--dev-bind", "/dev", "/dev", "--proc", "/proc"),
-        *("--ro-bind", "/sys", "/sys", "--tmpfs", "/tmp", "--ro-bind-try", "/etc/resolv.conf", "/etc/resolv.conf"),  # noqa: S108
-        *("--ro-bind-try", "/etc/hosts", "/etc/hosts", "--ro-bind-try", "/etc/passwd", "/etc/passwd"),
-        *(*binds, HOME_BIND, "--"),
+        *("--ro-bind", "/sys", "/sys", "--tmpfs", "/tmp", ETC_BIND, HOME_BIND, *binds, "--"),  # noqa: S108
     ]
 
 
+def inside_and_out(source: ContainerEnvironment) -> list[list[str]]:
+    """Return each bind as the path outside and the path inside."""
+    return [bind.split(":", 1) if ":" in bind else [bind, bind] for bind in source.binds]
+
+
 HOME_BIND = "@simdeck-home@"
-"""Stands for `--bind $HOME $HOME`, which only the job knows."""
+"""Stands for what puts the user's home at its own path inside, which only the job knows."""
+ETC_BIND = "@simdeck-etc@"
+"""Stands for the node's files in /etc that the image has a place for."""
 
 BODY = r"""
 umask 077
@@ -313,10 +322,43 @@ if [ -n "$simdeck_venv" ]; then
 fi
 [ -z "$simdeck_image" ] || [ -r "$simdeck_image" ] || simdeck_fail 71 "$simdeck_image"
 
+# What puts the home at its own path inside the image, which nobody may write: a bind given for it, a fresh /home, or a
+# folder that is there. A folder that is not there cannot be made.
+simdeck_home() {
+    local place kind=${simdeck_command[0]}
+    if [ "$kind" = bwrap ]; then words+=(--chdir "$HOME"); else words+=(--cd "$HOME"); fi
+    # Variables the image was built with; ch-run takes a missing file for an error.
+    if [ "$kind" = ch-run ] && [ -r "$simdeck_image/ch/environment" ]; then words+=(--set-env); fi
+    for place in "${simdeck_inside[@]}"; do
+        case $HOME/ in "${place%/}"/*) return ;; esac
+    done
+    if [ "$HOME" = "/home/$USER" ]; then
+        if [ "$kind" = bwrap ]; then words+=(--tmpfs /home --bind "$HOME" "$HOME"); else words+=(--home); fi
+    elif [ -d "$simdeck_image$HOME" ]; then
+        if [ "$kind" = bwrap ]; then words+=(--bind "$HOME" "$HOME"); else words+=(-b "$HOME:$HOME"); fi
+    else
+        simdeck_fail 71 "a folder $HOME in $simdeck_image"
+    fi
+}
+
+simdeck_etc() {
+    local file
+    for file in /etc/resolv.conf /etc/hosts /etc/passwd /etc/group; do
+        if [ -f "$simdeck_image$file" ] && [ ! -L "$simdeck_image$file" ]; then
+            words+=(--ro-bind-try "$file" "$file")
+        fi
+    done
+}
+
 simdeck_run() {
     local word words=() code
+    simdeck_stage=environment simdeck_code=
     for word in "${simdeck_command[@]}"; do
-        if [ "$word" = @simdeck-home@ ]; then words+=(--bind "$HOME" "$HOME"); else words+=("$word"); fi
+        case $word in
+            @simdeck-home@) simdeck_home ;;
+            @simdeck-etc@) simdeck_etc ;;
+            *) words+=("$word") ;;
+        esac
     done
     simdeck_stage=command simdeck_code=
     type -P "${words[0]}" >/dev/null || simdeck_fail 127 "${words[0]}"
