@@ -1,4 +1,7 @@
-"""What other rooms and pages may read of a snapshot: sizes, limits and how full it is; nobody's jobs by name."""
+"""What other rooms and pages may read of a snapshot: sizes, limits, how full it is, and the states of calculations.
+
+Of jobs only Simdeck's own calculations are told, by their random names: workers need no ``squeue`` of their own then.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,18 @@ from typing import Any
 
 from simdeck_clusters.models import Node, Partition, Snapshot
 from simdeck_clusters.settings import ClusterSettings
+
+CALCULATION = "simdeck-calc-"
+"""How the name of a job begins that a user's worker has submitted."""
+
+
+def calculations(snapshot: Snapshot) -> list[dict[str, str]]:
+    """Return the living jobs of all users' workers; a name says nothing of its owner."""
+    return [
+        {"id": job.id, "name": job.name, "state": job.state.value, "reason": job.reason}
+        for job in snapshot.jobs
+        if job.name.startswith(CALCULATION)
+    ]
 
 
 def public_view(snapshot: Snapshot, settings: ClusterSettings) -> dict[str, Any]:
@@ -23,6 +38,7 @@ def public_view(snapshot: Snapshot, settings: ClusterSettings) -> dict[str, Any]
         "unknown_since": snapshot.unknown_since,
         "slurm_version": snapshot.version,
         "partitions": [partition_view(one, snapshot) for one in known],
+        "calculations": calculations(snapshot),
         "jobs": dict(Counter(job.state.value for job in snapshot.jobs)),
     }
 

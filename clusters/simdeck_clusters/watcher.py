@@ -23,14 +23,14 @@ from simdeck_clusters.clock import Clock, RealClock
 from simdeck_clusters.cluster import Cluster
 from simdeck_clusters.models import Job, Snapshot
 from simdeck_clusters.sightings import Facts, Sighting, Watched
-from simdeck_clusters.views import public_view
+from simdeck_clusters.views import CALCULATION, public_view
 
 LEAST_SECONDS = 2.0
 LONGEST_BACKOFF = 60.0
 MISSES = 2
 CONFIRMED_AT_ONCE = 8
 """Ends looked up after one `squeue`; more of them wait for the next."""
-PUBLISH_SECONDS = 10.0
+PUBLISH_SECONDS = 1.5
 
 __all__ = ["Sighting", "Watcher"]
 
@@ -240,6 +240,9 @@ class Watcher:
             job = entry.sighting.job
             if not entry.sighting.gone and (job is None or not job.state.running):
                 return settings.poll_seconds
+        if any(job.name.startswith(CALCULATION) for job in self._jobs):
+            # Users' workers read what is written here, and wait for the ends of these.
+            return settings.poll_seconds
         return settings.idle_poll_seconds
 
     def _hurry(self) -> None:
