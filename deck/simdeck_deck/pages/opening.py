@@ -17,7 +17,7 @@ from simdeck_deck.pages.views.problems import ProblemView
 from simdeck_deck.pages.views.server import server_view
 from simdeck_deck.pages.views.servers import remedied
 from simdeck_deck.pages.visit import Visit, Visiting
-from simdeck_deck.servers import ClusterView, hub_name
+from simdeck_deck.servers import DEFAULT, ClusterView, hub_name
 
 router = APIRouter()
 
@@ -67,6 +67,10 @@ async def open_app(
         # Whether servers are jobs is not known: nothing may be started that nobody has asked for.
         raise Problem("hub-unavailable")
     if clusters:
+        if visit.request.query_params.get("continue"):
+            # From the banner of an app page whose job ends soon: the server's page has the button that starts the next.
+            ending = visit.request.query_params.get("server") or DEFAULT
+            return see_other(visit.links.page("servers", ending, app=app, run=run))
         return await _open_as_job(visit, clusters, app, run)
     server = server_view(state, visit.links, now())
     if server.state.key == "running":
