@@ -147,7 +147,20 @@ class SshExecutor:
             argv = [self.settings.launcher, *argv[1:]]
         done = await run_process(self.command(argv, user, timeout), stdin=stdin, timeout=timeout)
         # ssh's own status for "no connection"; the command's outcome is then not known.
-        return Done(done.code, done.out, done.err, unreached=True) if done.code == 255 else done
+        return Done(done.code, done.out, self._plain(done.err), unreached=True) if done.code == 255 else done
+
+    def _plain(self, said: str) -> str:
+        """Return what ssh said, a refused host key in one sentence instead of its page."""
+        if "Host key verification failed" not in said:
+            return said
+        place = self.settings.known_hosts or "the known_hosts file of the account that asks"
+        begin = f"the host key of {self.settings.host} (port {self.settings.port}) is not"
+        if "IDENTIFICATION HAS CHANGED" in said:
+            return (
+                f"{begin} the one known here: the host was set up anew or another one answers in its place; ask those "
+                f"who run it before the key in {place} is replaced"
+            )
+        return f"{begin} known here: compare it with what those who run the host say, then add it to {place}"
 
     def command(self, argv: Sequence[str], user: str | None, timeout: float) -> list[str]:
         """Return the `ssh` command that runs ``argv`` there."""
