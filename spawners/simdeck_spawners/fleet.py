@@ -295,18 +295,21 @@ class SlurmFleet(LoggingConfigurable):  # type: ignore[misc]
 
     async def announced(self, entry: Entry, port: int, remote: str) -> bool:
         """Take the port a server listens on; return False when it is not this server's turn to say so."""
-        if entry.stage is Stage.RUNNING or entry.stage is Stage.ANNOUNCED:
-            node = await self.nodes.at(entry.cluster, remote)
-            same = port == entry.port and (node is None or not entry.node or node == entry.node)
-            if not same and entry.stage is Stage.RUNNING:
-                # Perhaps its job was started again and we have not seen it yet.
-                self.tender.look_soon(entry.cluster)
-            if same or entry.stage is Stage.RUNNING:
-                return same
-        elif entry.stage is not Stage.SUBMITTED and entry.stage is not Stage.INTENDED:
+        if entry.stage not in LIVE:
             return False
-        await crash_point("during-handshake")
         node = await self.nodes.at(entry.cluster, remote)
+        if entry.stage is Stage.RUNNING:
+            if port == entry.port and node in (None, entry.node):
+                return True
+            # Perhaps its job was started again and we have not seen it yet; then nothing answers where it was.
+            self.tender.look_soon(entry.cluster)
+            if node is None or await self.nodes.answers(entry.host, entry.port):
+                return False
+            again = self.move(entry.id, Stage.RUNNING, stage=Stage.SUBMITTED, was_running=True, **judge.UNPLACED)
+            if again is None:
+                return False
+            self.tell("restarted", again)
+        await crash_point("during-handshake")
         host = await self.nodes.address(entry.cluster, node) if node else ""
         now = self.book.get(entry.id)
         if now is None or now.stage not in PENDING:

@@ -17,6 +17,10 @@ from simdeck_spawners.book import Entry, Stage
 
 CLOCKS_APART = 2.0
 """Seconds by which the hub's and the controller's clocks may differ without being noticed."""
+UNSEEN_APART = 30.0
+"""The same for a job that was never seen to run before: there is no earlier start to compare with."""
+UNPLACED: dict[str, Any] = {"port": 0, "host": "", "node": "", "announced": None}
+"""A server that has to say again where it is."""
 
 
 @dataclass(frozen=True)
@@ -56,14 +60,8 @@ def judge(entry: Entry, snapshot: Snapshot) -> Verdict:
         return Verdict(job, changes, (*surplus, job) if unwanted else surplus)
     restarted = _restarted(entry, job, snapshot.taken)
     if restarted:
-        changes |= {
-            "stage": Stage.SUBMITTED,
-            "port": 0,
-            "host": "",
-            "node": "",
-            "announced": None,
-            "was_running": entry.was_running or entry.stage is Stage.RUNNING,
-        }
+        ran = entry.was_running or entry.stage is Stage.RUNNING
+        changes |= {"stage": Stage.SUBMITTED, "was_running": ran, **UNPLACED}
     started = job.started if job.state.running else None
     if (started != entry.started and started is not None) or restarted:
         changes["started"] = started
@@ -87,9 +85,15 @@ def _restarted(entry: Entry, job: Job, taken: float) -> bool:
         return False
     if job.state.waiting or job.state is JobState.CONFIGURING:
         return True
-    if not job.state.running or entry.started is None or job.started is None or job.started == entry.started:
+    if not job.state.running:
         return False
-    return entry.announced + CLOCKS_APART < job.started
+    node = job.batch_host or job.nodes
+    if entry.node and node and node != entry.node:
+        return True
+    if job.started is None or job.started == entry.started:
+        return False
+    apart = UNSEEN_APART if entry.started is None else CLOCKS_APART
+    return entry.announced + apart < job.started
 
 
 def strays(snapshot: Snapshot, instance: str, known: Iterable[str]) -> list[Job]:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from simdeck_spawners.fleet import SlurmFleet
 
+CONNECT_SECONDS = 3.0
+
 
 class Nodes:
     """The nodes of the fleet's clusters."""
@@ -17,12 +19,24 @@ class Nodes:
         self._resolved: dict[str, set[str]] = {}
 
     async def at(self, cluster: str, address: str) -> str | None:
-        """Return the node of ``cluster`` that has this address, by Slurm's NodeAddr; None when none has."""
+        """Return the node of ``cluster`` that has this address, by Slurm's NodeAddr; None when none or several have."""
         snapshot = self.fleet.snapshot(cluster)
-        for node in snapshot.nodes.values() if snapshot is not None and address else ():
-            if address == node.address or address in await self._numbers(node.address):
-                return node.name
-        return None
+        found = [
+            node.name
+            for node in (snapshot.nodes.values() if snapshot is not None and address else ())
+            if address == node.address or address in await self._numbers(node.address)
+        ]
+        return found[0] if len(found) == 1 else None
+
+    async def answers(self, host: str, port: int) -> bool:
+        """Return whether something takes connections there."""
+        try:
+            async with asyncio.timeout(CONNECT_SECONDS):
+                _, writer = await asyncio.open_connection(host, port)
+        except (OSError, TimeoutError):
+            return False
+        writer.close()
+        return True
 
     async def address(self, cluster: str, node: str) -> str:
         """Return the address the hub reaches a node at; the name itself when Slurm shows no such node."""

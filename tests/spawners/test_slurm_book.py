@@ -111,6 +111,7 @@ def test_of_two_jobs_of_one_name_the_unknown_one_is_ended() -> None:
     [
         replace(JOB, state=JobState.PENDING, started=None),
         replace(JOB, started=190.0),
+        replace(JOB, batch_host="cn2"),
         replace(JOB, state=JobState.CONFIGURING, started=None),
     ],
 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import gc
 import weakref
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -122,6 +121,7 @@ class HubLife:
         self.app = _Hub(config=self.config)
         self.app.proxy_class = type("TableProxy", (RememberedProxy,), {"table": self.table})
         await self.app.initialize([])
+        self.app.log.setLevel(self.config.JupyterHub.log_level)
         await self.app.start()
         self.side = HubSide(self.app, self.fleet)
         self.side.pause = 0.05
@@ -187,7 +187,6 @@ class HubLife:
             JupyterHubHTTPClient.clear_instance()
         JupyterHub.clear_instance()
         fleets.set_current(None)
-        gc.collect()
 
 
 class _Dead(Book):
