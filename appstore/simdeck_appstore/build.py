@@ -20,14 +20,18 @@ from pathlib import Path
 
 from pydantic import ValidationError
 from simdeck_common.problems import Problem
+from uv import find_uv_bin
 
-from simdeck_appstore.documents import registry_app, registry_index, to_json, v1_app, v1_index
+from simdeck_appstore.aiidalab.foreign import find_api, read_foreign
+from simdeck_appstore.aiidalab.record import make_aiidalab_record
+from simdeck_appstore.aiidalab.tree import is_aiidalab
+from simdeck_appstore.documents import Place, registry_app, registry_index, to_json, v1_app, v1_index
 from simdeck_appstore.git import Mirrors
 from simdeck_appstore.models import BuildProblem, RegistryIndex, SimdeckWheel
 from simdeck_appstore.own_wheel import OwnRecord, own_checkout, own_wheel
 from simdeck_appstore.records import FileStore, ReleaseRecord, make_record, source_key
 from simdeck_appstore.signing import sign_registry
-from simdeck_appstore.sources import RegistrySource, ReleaseSpec, expand, read_source
+from simdeck_appstore.sources import RegistrySource, ReleaseSpec, expand, fetch, read_source
 from simdeck_appstore.swap import recover_swap, swap
 from simdeck_appstore.wheels import WheelBuilder
 
@@ -47,9 +51,10 @@ class BuildReport:
 
 
 def build_registry(
-    source: Path,
+    source: Path | str,
     output: Path,
     *,
+    uv: Path | None = None,
     python: Path | None = None,
     simdeck: Path | None = None,
     base_url: str | None = None,
@@ -57,8 +62,12 @@ def build_registry(
 ) -> BuildReport:
     """Build the registry whose YAML lies in ``source`` into the folder ``output``.
 
+    ``source`` may also be a built registry of AiiDAlab's, a folder or an https address: its ``api/v1`` is read.
+
     Parameters
     ----------
+    uv
+        The uv program, which locks AiiDAlab apps; default: that of this Python's ``uv`` package.
     python
         A Python that has hatchling; default: this one.
     simdeck
@@ -77,12 +86,15 @@ def build_registry(
     output.parent.mkdir(parents=True, exist_ok=True)
     with _lock(output):
         recover_swap(output)
-        registry = read_source(source)
+        api = find_api(source)
+        registry = read_foreign(api) if api is not None else read_source(Path(source))
         stage = Path(tempfile.mkdtemp(dir=output.parent, prefix=f".{output.name}.building-"))
         stage.chmod(0o755)
         try:
             with WheelBuilder(python or Path(sys.executable)) as builder:
-                report = _Build(registry, stage, output, builder).run(simdeck or own_checkout(), base_url, keys)
+                report = _Build(registry, stage, output, builder, uv or Path(find_uv_bin())).run(
+                    simdeck or own_checkout(), base_url, keys
+                )
             if report.changed:
                 swap(stage, output)
         finally:
@@ -93,8 +105,9 @@ def build_registry(
 class _Build:
     """One build into ``stage``, taking over what it can from ``output``."""
 
-    def __init__(self, registry: RegistrySource, stage: Path, output: Path, builder: WheelBuilder) -> None:
+    def __init__(self, registry: RegistrySource, stage: Path, output: Path, builder: WheelBuilder, uv: Path) -> None:
         self.registry = registry
+        self.uv = uv
         self.stage = stage
         self.output = output
         self.builder = builder
@@ -117,9 +130,10 @@ class _Build:
         index = registry_index(apps, self.registry.categories, own, self.report.problems)
         self.report.index = index
         self._write("api/v2/index.json", index.model_dump_json(indent=1))
+        place = Place(base_url, self.output)
         for document in apps:
             self._write(f"api/v2/apps/{document.id}.json", document.model_dump_json(indent=1))
-            self._write(f"api/v1/apps/{document.id}.json", to_json(v1_app(document.id, records[document.id], base_url)))
+            self._write(f"api/v1/apps/{document.id}.json", to_json(v1_app(document.id, records[document.id], place)))
         self._write("api/v1/apps_index.json", to_json(v1_index(apps, self.registry.categories)))
         kept = {
             "own": self.own.model_dump(mode="json") if self.own else None,
@@ -166,9 +180,28 @@ class _Build:
             self.report.reused.append(f"{app} {earlier.release.version}")
             return earlier
         with tempfile.TemporaryDirectory(prefix="simdeck-build-") as scratch:
-            record = make_record(spec, self.registry.folder, key, Path(scratch), self.builder, self.store, self.mirrors)
+            record = self._make(app, spec, key, Path(scratch))
+        self.report.warnings.extend(f"{app} {record.release.version}: {warning}" for warning in record.warnings)
         self.report.built.append(f"{app} {record.release.version}")
         return record
+
+    def _make(self, app: str, spec: ReleaseSpec, key: str, scratch: Path) -> ReleaseRecord:
+        source = fetch(spec, self.registry.folder, scratch, mirrors=self.mirrors)
+        if not source.is_dir() or not is_aiidalab(source):
+            return make_record(spec, source, key, scratch, self.builder, self.store)
+        record = make_aiidalab_record(
+            app, spec, self.registry.folder, source, key, scratch, self.store, self.uv, self.builder.python
+        )
+        # Its author does not know this registry's categories, and a category may go: that is no reason to lose the app.
+        known = [name for name in record.categories if name in self.registry.categories]
+        unknown = sorted(set(record.categories) - set(known))
+        return record.model_copy(
+            update={
+                "categories": known,
+                "metadata": {**(record.metadata or {}), "categories": known},
+                "warnings": [*record.warnings, *(f"categories.yaml has no category {name}" for name in unknown)],
+            }
+        )
 
     def _check(self, app: str, record: ReleaseRecord, others: list[ReleaseRecord]) -> None:
         unknown = [name for name in record.categories if name not in self.registry.categories]
@@ -227,7 +260,9 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="simdeck_appstore.build", description="Build a registry of apps as static files."
     )
-    parser.add_argument("--source", type=Path, required=True, help="folder with apps.yaml and categories.yaml")
+    parser.add_argument(
+        "--source", required=True, help="folder with apps.yaml and categories.yaml, or AiiDAlab's built registry"
+    )
     parser.add_argument("--output", type=Path, required=True, help="folder of the built registry, replaced as a whole")
     parser.add_argument("--python", type=Path, help="a Python with hatchling (default: this one)")
     parser.add_argument("--simdeck", type=Path, help="simdeck checkout or wheel (default: the checkout this runs from)")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from packaging.version import Version
@@ -32,7 +34,11 @@ def registry_app(app: str, records: list[ReleaseRecord], simdeck: SimdeckWheel |
         screenshots=shown.screenshots,
         citations=shown.citations,
         latest=shown.release.version,
-        releases=[record.release.model_copy(update={"simdeck": simdeck}) for record in ordered],
+        releases=[
+            # An AiiDAlab app knows nothing of simdeck; its environment is its own.
+            record.release.model_copy(update={"simdeck": simdeck if record.release.tree is None else None})
+            for record in ordered
+        ],
     )
 
 
@@ -80,21 +86,37 @@ def v1_index(apps: list[RegistryApp], categories: Mapping[str, Category]) -> dic
     }
 
 
-def v1_app(app: str, records: list[ReleaseRecord], base_url: str | None) -> dict[str, Any]:
-    """Return AiiDAlab's ``apps/<id>.json``.
+@dataclass(frozen=True)
+class Place:
+    """Where the registry will be found: its address, when it is known, and its folder.
 
-    Addresses of files of this registry are ``base_url/files/…``, or, where the registry does not know its own address,
-    relative to its root.
+    Addresses of its files are ``base_url/files/…``, or, where it does not know its own address, relative to its root.
     """
+
+    base_url: str | None
+    folder: Path
+
+    def address(self, path: str) -> str:
+        return f"{self.base_url.rstrip('/')}/{path}" if self.base_url else path
+
+    def client_address(self, path: str) -> str:
+        """Return an address that AiiDAlab's client accepts for an archive: https, or else a file of this machine."""
+        if self.base_url and self.base_url.startswith("https://"):
+            return self.address(path)
+        return (self.folder / path).as_uri()
+
+
+def v1_app(app: str, records: list[ReleaseRecord], place: Place) -> dict[str, Any]:
+    """Return AiiDAlab's ``apps/<id>.json``."""
     ordered = sorted(records, key=lambda record: Version(record.release.version), reverse=True)
     shown = next((record for record in ordered if not Version(record.release.version).is_prerelease), ordered[0])
     return {
         "name": app,
-        "metadata": _v1_metadata(shown, base_url),
+        "metadata": _v1_metadata(shown, place),
         "releases": {
-            record.release.version: {
-                "url": record.release.source or _address(record.release.wheel.path, base_url),
-                "metadata": _v1_metadata(record, base_url),
+            record.tag or record.release.version: {
+                "url": _v1_url(record, place),
+                "metadata": _v1_metadata(record, place),
                 "environment": record.environment or {"python_requirements": record.requires},
             }
             for record in ordered
@@ -102,8 +124,20 @@ def v1_app(app: str, records: list[ReleaseRecord], base_url: str | None) -> dict
     }
 
 
-def _v1_metadata(record: ReleaseRecord, base_url: str | None) -> dict[str, Any]:
+def _v1_url(record: ReleaseRecord, place: Place) -> str:
+    release = record.release
+    if release.source:
+        return release.source
+    if release.tree:
+        return place.client_address(release.tree.path)
+    return place.address(release.wheel.path) if release.wheel else ""
+
+
+def _v1_metadata(record: ReleaseRecord, place: Place) -> dict[str, Any]:
     if record.metadata is not None:
+        logo = record.metadata.get("logo")
+        if logo and record.logo is not None and not str(logo).startswith("https://"):
+            return {**record.metadata, "logo": place.address(record.logo.path)}
         return record.metadata
     metadata: dict[str, Any] = {
         "title": record.title,
@@ -112,7 +146,7 @@ def _v1_metadata(record: ReleaseRecord, base_url: str | None) -> dict[str, Any]:
         "authors": record.authors,
         "external_url": record.links.homepage or record.links.source,
         "documentation_url": record.links.documentation,
-        "logo": _address(record.logo.path, base_url) if record.logo else None,
+        "logo": place.address(record.logo.path) if record.logo else None,
         "state": "development" if Version(record.release.version).is_prerelease else "stable",
         "categories": record.categories,
         "citations": [
@@ -124,10 +158,6 @@ def _v1_metadata(record: ReleaseRecord, base_url: str | None) -> dict[str, Any]:
         ],
     }
     return {key: value for key, value in metadata.items() if value not in (None, "")}
-
-
-def _address(path: str, base_url: str | None) -> str:
-    return f"{base_url.rstrip('/')}/{path}" if base_url else path
 
 
 def to_json(document: Any) -> str:

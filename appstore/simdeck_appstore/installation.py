@@ -22,11 +22,13 @@ from simdeck_common.layout import private_dir
 from simdeck_common.problems import Problem
 
 from simdeck_appstore.failures import problem_of, problem_of_check, problem_of_error, with_tail
+from simdeck_appstore.installer_settings import InstallerSettings
 from simdeck_appstore.kernelspec import kernel_name, write_kernel
 from simdeck_appstore.models import (
     Entry,
     FileRef,
     NotebookEntry,
+    PostInstall,
     Progress,
     RegistryApp,
     Release,
@@ -41,34 +43,6 @@ from simdeck_appstore.versions import RECORD, AppFolder
 VERIFY = Path(__file__).with_name("verify_env.py")
 VERIFY_SECONDS = 300.0
 CHECK_SECONDS = 120.0
-
-
-@dataclass(frozen=True)
-class InstallerSettings:
-    """What the installer needs to know of the machine.
-
-    Parameters
-    ----------
-    registries
-        Built registries, first choice first: folders or http(s) addresses.
-    uv
-        The uv program.
-    python
-        The Python that apps' environments are made of; default: the one below this process.
-    describe_argv
-        The command that lists a folder's workflows as JSON; ``--path <folder>`` is appended. None: none are read.
-    cache
-        uv's cache folder; default: uv's own.
-    link_mode
-        How uv places files from its cache (``hardlink``: no copy where cache and apps share a file system).
-    """
-
-    registries: list[str | Path]
-    uv: Path
-    python: Path | None = None
-    describe_argv: list[str] | None = None
-    cache: Path | None = None
-    link_mode: str = "hardlink"
 
 
 class Installation:
@@ -109,6 +83,7 @@ class Installation:
                 self._steps()
             self._check_cancelled()
             self.folder.adopt(self.tree, version)
+            self._adopted()
         except CancelledError:
             raise Problem("install-cancelled", app=app) from None
         except Problem as refusal:
@@ -145,7 +120,13 @@ class Installation:
                 self._await({checked, described})
             finally:
                 abort.set()
-        self._write_record(found)
+        entry = self.release.entry
+        if isinstance(entry, NotebookEntry):
+            entry = NotebookEntry(path=entry.path, file=f"{found.site}/{entry.path}")
+        self._write_record(entry, kernel=found.kernel)
+
+    def _adopted(self) -> None:
+        """Do what must wait until the version lies in its place."""
 
     # --- resolve ------------------------------------------------------------------------------------------------
 
@@ -183,11 +164,11 @@ class Installation:
     def _download(self) -> list[str]:
         """Fetch lock and wheels, checked by hash; return each wheel's requirement line for uv, the app's first."""
         self._fetch(self.release.lock, self.tree / "requirements.lock")
-        refs = [self.release.wheel]
-        if self.release.simdeck is not None:
-            refs.append(self.release.simdeck.wheel)
+        own = self.release.simdeck.wheel if self.release.simdeck else None
         wheels = []
-        for ref in refs:
+        for ref in (self.release.wheel, own):
+            if ref is None:
+                continue
             path = self._fetch(ref, self.stage / ref.name)
             # uv checks the hash once more, at the moment it unpacks.
             wheels.append(f"{ref.name.partition('-')[0]} @ {path.as_uri()} --hash=sha256:{ref.sha256}\n")
@@ -310,15 +291,12 @@ class Installation:
         problem = Problem("app-broken", app=self.document.title, version=self.release.version, reason=reason)
         return with_tail(problem, [line for line in outcome.tail if not line.startswith("simdeck: ")])
 
-    def _write_record(self, found: VerifiedEnvironment) -> None:
+    def _write_record(self, entry: Entry, *, kernel: bool, post_install: PostInstall = "none") -> VersionRecord:
         release, document = self.release, self.document
         logo_file = None
         if document.logo is not None:
             logo_file = "logo" + Path(document.logo.name).suffix
             self._fetch(document.logo, self.tree / logo_file)
-        entry: Entry = release.entry
-        if isinstance(entry, NotebookEntry):
-            entry = NotebookEntry(path=entry.path, file=f"{found.site}/{entry.path}")
         record = VersionRecord(
             id=self.folder.app,
             title=document.title,
@@ -333,15 +311,18 @@ class Installation:
             kernel=kernel_name(self.folder.app),
             logo=document.logo.path if document.logo else None,
             logo_file=logo_file,
-            wheel_sha256=release.wheel.sha256,
+            wheel_sha256=release.wheel.sha256 if release.wheel else None,
+            tree_sha256=release.tree.sha256 if release.tree else None,
+            post_install=post_install,
             lock_sha256=release.lock.sha256,
             simdeck_version=release.simdeck.version if release.simdeck else None,
             simdeck_sha256=release.simdeck.wheel.sha256 if release.simdeck else None,
             installed=datetime.now(UTC).isoformat(timespec="seconds"),
         )
-        if found.kernel:
+        if kernel:
             write_kernel(record, self.tree, self.folder.home(release.version))
         (self.tree / RECORD).write_text(record.model_dump_json(indent=1) + "\n", "utf-8")
+        return record
 
     # --- commands and reports -----------------------------------------------------------------------------------
 

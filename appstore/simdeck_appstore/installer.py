@@ -13,7 +13,9 @@ from pathlib import Path
 from simdeck_common.layout import private_dir
 from simdeck_common.problems import Problem
 
-from simdeck_appstore.installation import Installation, InstallerSettings
+from simdeck_appstore.aiidalab.install import AiidalabInstallation
+from simdeck_appstore.installation import Installation
+from simdeck_appstore.installer_settings import InstallerSettings
 from simdeck_appstore.kernelspec import write_kernel
 from simdeck_appstore.models import InstalledApp, Progress, RegistryApp, Release
 from simdeck_appstore.registry import Registry
@@ -92,7 +94,8 @@ class Installer:
                 return self._switch(folder, str(version), report)
             if self._is_installed(folder, release):
                 return self._switch(folder, release.version, report)
-            installation = Installation(
+            kind = AiidalabInstallation if release.tree is not None else Installation
+            installation = kind(
                 folder=folder,
                 settings=self.settings,
                 registry=registry,
@@ -203,12 +206,10 @@ class Installer:
         record = folder.record(release.version)
         if record is None:
             return False
-        own = release.simdeck.wheel.sha256 if release.simdeck else None
-        return (record.wheel_sha256, record.lock_sha256, record.simdeck_sha256) == (
-            release.wheel.sha256,
-            release.lock.sha256,
-            own,
-        )
+        refs = (release.wheel, release.tree, release.lock, release.simdeck.wheel if release.simdeck else None)
+        found = (record.wheel_sha256, record.tree_sha256, record.lock_sha256, record.simdeck_sha256)
+        same = found == tuple(ref.sha256 if ref else None for ref in refs)
+        return same and record.post_install != "pending"
 
     def _switch(self, folder: AppFolder, version: str, report: Report) -> InstalledApp:
         folder.switch(version)

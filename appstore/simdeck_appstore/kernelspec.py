@@ -12,9 +12,10 @@ import os
 import shutil
 from pathlib import Path
 
-from simdeck_appstore.models import VersionRecord
+from simdeck_appstore.models import AiidalabEntry, VersionRecord
 
 FOLDER = "kernel"
+LAUNCHER = "page_kernel.py"
 
 
 def kernel_name(app: str) -> str:
@@ -24,13 +25,21 @@ def kernel_name(app: str) -> str:
 
 def kernel_spec(record: VersionRecord, home: Path) -> dict[str, object]:
     """Return ``kernel.json`` for the version that lies (or will lie) in ``home``."""
+    start = ["-m", "ipykernel_launcher"]
+    env = {"SIMDECK_APP": record.id, "SIMDECK_APP_VERSION": record.version}
+    metadata = {"app": record.id, "version": record.version}
+    if isinstance(record.entry, AiidalabEntry):
+        tree = home / record.entry.tree
+        start = [str(home / FOLDER / LAUNCHER), str(tree)]
+        env["AIIDALAB_APPS"] = str(tree.parent)
+        metadata["tree"] = str(tree)
     return {
-        "argv": [str(home / record.python), "-m", "ipykernel_launcher", "-f", "{connection_file}"],
+        "argv": [str(home / record.python), *start, "-f", "{connection_file}"],
         "display_name": record.title,
         "language": "python",
         "interrupt_mode": "signal",
-        "env": {"SIMDECK_APP": record.id, "SIMDECK_APP_VERSION": record.version},
-        "metadata": {"debugger": True, "simdeck": {"app": record.id, "version": record.version}},
+        "env": env,
+        "metadata": {"debugger": True, "simdeck": metadata},
     }
 
 
@@ -41,6 +50,8 @@ def write_kernel(record: VersionRecord, tree: Path, home: Path) -> None:
     (folder / "kernel.json").write_text(
         json.dumps(kernel_spec(record, home), ensure_ascii=False, indent=1) + "\n", "utf-8"
     )
+    if isinstance(record.entry, AiidalabEntry):
+        shutil.copyfile(Path(__file__).with_name("aiidalab") / LAUNCHER, folder / LAUNCHER)
     if record.logo_file and record.logo_file.endswith(".svg"):
         shutil.copyfile(tree / record.logo_file, folder / "logo-svg.svg")
 

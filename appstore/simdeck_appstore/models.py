@@ -6,9 +6,10 @@ from typing import Annotated, Any, Literal
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 Step = Literal["resolve", "download", "build", "verify", "ready"]
+PostInstall = Literal["none", "not run", "pending", "ran"]
 STEPS: tuple[Step, ...] = ("resolve", "download", "build", "verify", "ready")
 
 
@@ -45,7 +46,21 @@ class CommandEntry(Model):
     command: list[str]
 
 
-Entry = Annotated[NotebookEntry | CommandEntry, Field(discriminator="kind")]
+class AiidalabEntry(Model):
+    """The pages of an AiiDAlab app: a tree of notebooks as its author wrote it, with a banner that leads to them.
+
+    ``tree`` is the app's folder relative to the version's folder, and the folder above it what the app takes for
+    ``AIIDALAB_APPS``; ``start`` (``start.md`` or ``start.py``) and ``pages`` (notebooks) are relative to ``tree``.
+    """
+
+    kind: Literal["aiidalab"] = "aiidalab"
+    tree: str
+    start: str | None = None
+    pages: list[str] = []
+    post_install: bool = False
+
+
+Entry = Annotated[NotebookEntry | CommandEntry | AiidalabEntry, Field(discriminator="kind")]
 
 
 class Resources(Model):
@@ -97,10 +112,15 @@ class SimdeckWheel(Model):
 
 
 class Release(Model):
-    """One installable version of an app."""
+    """One installable version of an app.
+
+    ``tree`` is the archive of an AiiDAlab app; its ``wheel`` is that of the package it may bring, and ``package`` is
+    empty. Any other app is its ``wheel`` alone.
+    """
 
     version: str = Field(pattern=r"^[0-9A-Za-z][0-9A-Za-z.+!-]*$")
-    wheel: FileRef
+    wheel: FileRef | None = None
+    tree: FileRef | None = None
     lock: FileRef
     simdeck: SimdeckWheel | None = None
     package: str
@@ -113,6 +133,16 @@ class Release(Model):
     checks: list[str] = []
     needs: list[str] = []
     source: str | None = None
+
+    @model_validator(mode="after")
+    def _has_content(self) -> Release:
+        if self.tree is None and (self.wheel is None or self.entry.kind == "aiidalab"):
+            raise ValueError("the release has neither a wheel nor the tree of an AiiDAlab app")
+        return self
+
+    def files(self) -> list[FileRef]:
+        """Return the files that an install fetches."""
+        return [ref for ref in (self.wheel, self.tree, self.lock) if ref is not None]
 
 
 class Category(Model):
@@ -203,7 +233,8 @@ class InstalledApp(Model):
 class VersionRecord(Model):
     """``app.json`` of one installed version: everything needed to show and open it without a registry.
 
-    Paths (``python``, ``entry.file``, ``logo_file``) are relative to the version's folder.
+    Paths (``python``, ``entry.file``, ``entry.tree``, ``logo_file``) are relative to the version's folder.
+    ``post_install`` says what became of an AiiDAlab app's script; ``pending``: the install was cut short in it.
     """
 
     id: str
@@ -220,7 +251,9 @@ class VersionRecord(Model):
     kernel: str
     logo: str | None = None
     logo_file: str | None = None
-    wheel_sha256: str
+    wheel_sha256: str | None = None
+    tree_sha256: str | None = None
+    post_install: PostInstall = "none"
     lock_sha256: str
     simdeck_version: str | None = None
     simdeck_sha256: str | None = None

@@ -11,11 +11,10 @@ from packaging.version import Version
 from pydantic import BaseModel, ConfigDict
 from simdeck_common.problems import Problem
 
-from simdeck_appstore import git
 from simdeck_appstore.hashing import file_ref, sha256_of, tree_hash
 from simdeck_appstore.manifest import Project, load_project
 from simdeck_appstore.models import Citation, CommandEntry, Entry, FileRef, Links, NotebookEntry, Release, Resources
-from simdeck_appstore.sources import ReleaseSpec, fetch, locate
+from simdeck_appstore.sources import ReleaseSpec, locate
 from simdeck_appstore.wheels import WheelBuilder, WheelInfo, inspect_wheel, unpack_description
 
 RECORD_FORMAT = "1"
@@ -27,6 +26,7 @@ class ReleaseRecord(BaseModel):
     model_config = ConfigDict(frozen=True)
     key: str
     distribution: str
+    tag: str | None = None
     release: Release
     title: str
     summary: str
@@ -42,11 +42,12 @@ class ReleaseRecord(BaseModel):
     requires: list[str]
     environment: dict[str, Any] | None = None
     metadata: dict[str, Any] | None = None
+    warnings: list[str] = []
 
     def files(self) -> list[FileRef]:
         """Return every file of the registry that this record needs."""
         logo = [self.logo] if self.logo else []
-        return [self.release.wheel, self.release.lock, *logo, *self.screenshots]
+        return [*self.release.files(), *logo, *self.screenshots]
 
 
 @dataclass
@@ -97,22 +98,15 @@ def source_key(spec: ReleaseSpec, folder: Path) -> str:
 
 
 def make_record(
-    spec: ReleaseSpec,
-    folder: Path,
-    key: str,
-    scratch: Path,
-    builder: WheelBuilder,
-    store: FileStore,
-    mirrors: git.Mirrors | None = None,
+    spec: ReleaseSpec, source: Path, key: str, scratch: Path, builder: WheelBuilder, store: FileStore
 ) -> ReleaseRecord:
-    """Build one release. ``scratch`` is an empty folder of its own.
+    """Build one release from the project folder or wheel ``source``.
 
     Raises
     ------
     Problem
         ``manifest-invalid``, ``source-invalid`` or ``source-unsupported``.
     """
-    source = fetch(spec, folder, scratch, mirrors=mirrors)
     if source.is_dir():
         project = load_project(source)
         output = scratch / "wheel"

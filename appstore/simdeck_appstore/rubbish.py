@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
 import time
 from pathlib import Path
@@ -19,4 +21,12 @@ def remove_tree(path: Path) -> None:
     shutil.rmtree(path, ignore_errors=True)
     while path.exists() and time.monotonic() < deadline:
         time.sleep(0.02)
+        _make_writable(path)
         shutil.rmtree(path, ignore_errors=True)
+
+
+def _make_writable(path: Path) -> None:
+    """Let its owner delete what lies in read-only folders (the tree of an AiiDAlab app)."""
+    for here, _, _ in os.walk(path):
+        with contextlib.suppress(OSError):
+            os.chmod(here, 0o700)

@@ -22,8 +22,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from simdeck_common.problems import Problem
 
 from simdeck_appstore import git
+from simdeck_appstore.aiidalab.tree import root_of
 from simdeck_appstore.hashing import sha256_of
 from simdeck_appstore.models import Category
+from simdeck_appstore.refs import References
 
 APP_ID = re.compile(r"^[A-Za-z][A-Za-z0-9_-]*$")
 ARCHIVES = (".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".tar", ".zip")
@@ -55,8 +57,8 @@ class RegistrySource:
     broken: dict[str, Problem] = field(default_factory=dict)
 
 
-def read_source(folder: Path) -> RegistrySource:
-    """Read the registry source in ``folder``.
+def read_source(folder: Path, references: References | None = None) -> RegistrySource:
+    """Read the registry source in ``folder``; ``$ref`` in it are followed (:mod:`simdeck_appstore.refs`).
 
     Raises
     ------
@@ -64,20 +66,26 @@ def read_source(folder: Path) -> RegistrySource:
         ``registry-invalid`` when a file as a whole cannot be used; a wrong entry only marks its app as broken.
     """
     source = RegistrySource(folder.resolve())
-    for key, value in _mapping(source.folder / "categories.yaml").items():
+    references = references or References()
+    categories = _mapping(source.folder / "categories.yaml", references)
+    for key, value in references.resolve(categories, categories, file="categories.yaml").items():
         try:
             source.categories[str(key)] = Category.model_validate(value)
         except ValidationError as error:
             reason = f"category {key}: {_first(error)}"
             raise Problem("registry-invalid", field=str(key), file="categories.yaml", reason=reason) from None
-    for key, value in _mapping(source.folder / "apps.yaml").items():
+    apps = _mapping(source.folder / "apps.yaml", references)
+    for key, value in apps.items():
         app = str(key)
         if not APP_ID.match(app):
             reason = f"{app!r} is not an app id (a letter, then letters, digits, - or _)"
             source.broken[app] = Problem("registry-invalid", field=app, file="apps.yaml", reason=reason)
             continue
         try:
-            spec = _AppSpec.model_validate(value)
+            spec = _AppSpec.model_validate(references.resolve(value, apps, file="apps.yaml"))
+        except Problem as problem:
+            source.broken[app] = problem
+            continue
         except ValidationError as error:
             reason = f"app {app}: {_first(error)}"
             source.broken[app] = Problem("registry-invalid", field=app, file="apps.yaml", reason=reason)
@@ -86,7 +94,7 @@ def read_source(folder: Path) -> RegistrySource:
     return source
 
 
-def _mapping(path: Path) -> dict[Any, Any]:
+def _mapping(path: Path, references: References) -> dict[Any, Any]:
     try:
         data = yaml.safe_load(path.read_text("utf-8"))
     except OSError as error:
@@ -97,6 +105,8 @@ def _mapping(path: Path) -> dict[Any, Any]:
         ) from None
     if data is None:
         return {}
+    if isinstance(data, dict) and isinstance(data.get("$ref"), str):
+        data = references.resolve(data, data, file=path.name)
     if not isinstance(data, dict):
         raise Problem("registry-invalid", file=path.name, reason="the top level must be a mapping of ids")
     return data
@@ -135,7 +145,7 @@ def locate(spec: ReleaseSpec, folder: Path) -> Path | str:
     Raises
     ------
     Problem
-        ``source-unsupported`` for ``$ref`` and other schemes; ``source-invalid`` for what is not there.
+        ``source-unsupported`` for other schemes; ``source-invalid`` for what is not there.
     """
     if git.is_git(spec.url):
         return git.parse(spec.url, folder).text
@@ -219,7 +229,7 @@ def _unpack(url: str, archive: Path, target: Path) -> Path:
                 bundle.extractall(target, filter="data")
     except (zipfile.BadZipFile, tarfile.TarError, OSError) as error:
         raise Problem("source-invalid", url=url, reason=f"the archive cannot be unpacked ({error})") from None
-    for folder in (target, *sorted(path for path in target.iterdir() if path.is_dir())):
-        if (folder / "pyproject.toml").is_file():
-            return folder
-    raise Problem("source-invalid", url=url, reason="the archive holds no pyproject.toml")
+    root = root_of(target)
+    if root is None:
+        raise Problem("source-invalid", url=url, reason="it holds neither a pyproject.toml nor an AiiDAlab app")
+    return root

@@ -7,6 +7,8 @@ import os
 import shutil
 from pathlib import Path
 
+from simdeck_appstore.rubbish import remove_tree
+
 AT_FDCWD = -100
 RENAME_EXCHANGE = 2
 
@@ -25,7 +27,7 @@ def swap(new: Path, target: Path) -> None:
     aside = _aside(target)
     target.rename(aside)
     new.rename(target)
-    shutil.rmtree(aside)
+    remove_tree(aside)
 
 
 def recover_swap(target: Path) -> None:
@@ -33,7 +35,7 @@ def recover_swap(target: Path) -> None:
     aside = _aside(target)
     if aside.exists():
         if target.exists():
-            shutil.rmtree(aside)
+            remove_tree(aside)
         else:
             aside.rename(target)
     for leftover in target.parent.glob(f".{target.name}.building-*"):

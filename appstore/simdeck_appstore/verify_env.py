@@ -1,7 +1,8 @@
 """Checks an app inside its own environment: ``env/bin/python -I verify_env.py <package> [<notebook>]``.
 
-Imports the package, reads the notebook, compiles what the first page needs, and prints what it found as JSON. Run as a
-script by the app's Python, so it imports nothing of ours; what is wrong goes to standard error, with exit code 3.
+Imports the package (where one is named), reads the notebook, compiles what the first page needs, and prints what it
+found as JSON. Run as a script by the app's Python, so it imports nothing of ours; what is wrong goes to standard error,
+with exit code 3.
 """
 
 import compileall
@@ -39,12 +40,13 @@ def main(package: str, notebook: str) -> None:
     site = Path(sysconfig.get_paths()["purelib"])
     if notebook:
         check_notebook(site / notebook)
-    try:
-        importlib.import_module(package)
-    except BaseException as error:
-        refuse(f"its package {package} cannot be imported ({type(error).__name__}: {error})")
-    if not compileall.compile_dir(site / package, quiet=2, force=False):
-        refuse(f"a module of its package {package} is not valid Python")
+    if package:
+        try:
+            importlib.import_module(package)
+        except BaseException as error:
+            refuse(f"its package {package} cannot be imported ({type(error).__name__}: {error})")
+        if not compileall.compile_dir(site / package, quiet=2, force=False):
+            refuse(f"a module of its package {package} is not valid Python")
     for name in WARM:
         # A convenience only: what is missing or broken here fails where it is used.
         with contextlib.suppress(BaseException):

@@ -337,6 +337,18 @@ CATALOGUE: dict[str, Entry] = {
         "The lock was not made: {reason}.",
         "Loosen the requirement named, or make the network reachable; an earlier lock is unchanged.",
     ),
+    "aiidalab-unresolved": Entry(
+        422,
+        "The app's packages do not fit together",
+        "What the AiiDAlab app {app} asks for cannot be locked: {reason}.",
+        "Its author must loosen a requirement; for a registry of your own, `environment` in apps.yaml replaces them.",
+    ),
+    "post-install-failed": Entry(
+        422,
+        "The app's own script failed",
+        "The post_install script of {app} {version} failed: {reason}.",
+        "The app was taken away again. Show the log to the app's author, or ask the administrator to leave the script out.",
+    ),
     "registry-untrusted": Entry(
         502,
         "The registry cannot be trusted",

@@ -41,17 +41,23 @@ def make_lock(project: Path, uv: Path, *, upgrade: bool = False) -> Path:
         output = Path(scratch) / LOCK_NAME
         if target.is_file() and not upgrade:
             output.write_bytes(target.read_bytes())
-        try:
-            done = subprocess.run(
-                lock_argv(uv, source, output), cwd=project, env=dict(os.environ), stdin=subprocess.DEVNULL,
-                capture_output=True, text=True, timeout=_SECONDS, check=False,
-            )  # fmt: skip
-        except (OSError, subprocess.TimeoutExpired) as error:
-            raise Problem("lock-failed", reason=f"uv could not be run ({type(error).__name__})") from None
-        if done.returncode:
-            raise Problem("lock-failed", reason=_reason(done.stderr))
+        reason = compile_lock(uv, source, output, project)
+        if reason is not None:
+            raise Problem("lock-failed", reason=reason)
         output.replace(target)
     return target
+
+
+def compile_lock(uv: Path, source: Path, output: Path, cwd: Path) -> str | None:
+    """Resolve ``source`` into the lock ``output``; return uv's reason where that cannot be done."""
+    try:
+        done = subprocess.run(
+            lock_argv(uv, source, output), cwd=cwd, env=dict(os.environ), stdin=subprocess.DEVNULL,
+            capture_output=True, text=True, timeout=_SECONDS, check=False,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return f"uv could not be run ({type(error).__name__})"
+    return _reason(done.stderr) if done.returncode else None
 
 
 def _reason(stderr: str) -> str:

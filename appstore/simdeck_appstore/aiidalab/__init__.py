@@ -1,0 +1,1 @@
+"""AiiDAlab apps, unchanged: reading them, offering and installing them, and reading AiiDAlab's own registry."""

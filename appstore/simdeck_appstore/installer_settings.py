@@ -1,0 +1,37 @@
+"""What the installer needs to know of the machine and of the site."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class InstallerSettings:
+    """What the installer needs to know of the machine.
+
+    Parameters
+    ----------
+    registries
+        Built registries, first choice first: folders or http(s) addresses.
+    uv
+        The uv program.
+    python
+        The Python that apps' environments are made of; default: the one below this process.
+    describe_argv
+        The command that lists a folder's workflows as JSON; ``--path <folder>`` is appended. None: none are read.
+    cache
+        uv's cache folder; default: uv's own.
+    link_mode
+        How uv places files from its cache (``hardlink``: no copy where cache and apps share a file system).
+    post_install
+        Run the ``post_install`` script of AiiDAlab apps: code of theirs, with the user's rights.
+    """
+
+    registries: list[str | Path]
+    uv: Path
+    python: Path | None = None
+    describe_argv: list[str] | None = None
+    cache: Path | None = None
+    link_mode: str = "hardlink"
+    post_install: bool = False
