@@ -67,11 +67,11 @@ def view(fleet: SlurmFleet, entry: Entry | None, *, name: str, url: str) -> dict
         "since": iso(entry.since) if entry is not None else None,
         "job": _job(fleet, entry, job, snapshot) if entry is not None else None,
         "options": entry.options if entry is not None else {},
-        "url": url,
+        "url": url if seen == "running" else None,
         "walltime_left": max(0, round(left)) if left is not None else None,
         "unknown_since": iso(unknown_since) if open_ else None,
         "failure": _failure(entry) if entry is not None and entry.stage is Stage.ENDED else None,
-        "elapsed": round(now - entry.created) if entry is not None and open_ else None,
+        "elapsed": round(now - entry.since) if entry is not None and open_ else None,
     }
 
 
