@@ -138,13 +138,14 @@ class SiteStack:
         return self.simdeck(*argv).strip()
 
     def sign_in(self, user: str) -> httpx.Client:
-        """Sign in as a browser does; return the client with the session's cookies."""
+        """Sign in as a browser does, with a new password; return the client with the session's cookies."""
+        password = self.simdeck("password", user).split()[-1]
         client = httpx.Client(base_url=self.url, follow_redirects=True, trust_env=False, timeout=60.0)
         client.get("/hub/login")
         answer = client.post(
             "/hub/login",
             params={"next": "/hub/token"},
-            data={"username": user, "password": self.passwords[user], "_xsrf": xsrf(client)},
+            data={"username": user, "password": password, "_xsrf": xsrf(client)},
         )
         if answer.status_code != 200:
             raise PermissionError(f"{answer.status_code}: {message_of(answer)}")

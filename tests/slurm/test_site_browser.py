@@ -37,7 +37,7 @@ def pages(site: SiteStack, browser: Browser) -> Iterator[dict[str, Page]]:
         page = context.new_page()
         page.goto(site.url)
         page.get_by_label("User name").fill(user)
-        page.get_by_label("One-time password").fill(site.simdeck("password", user).split()[-1])
+        page.get_by_label("One-time password").fill(site.passwords[user])
         page.get_by_role("button", name="Sign in").click()
         expect(page).to_have_url(f"{site.url}/services/deck/")
         found[user] = page
