@@ -13,7 +13,7 @@ import secrets
 import socket
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from simdeck_common.problems import Problem
@@ -151,7 +151,17 @@ class Cluster:
         if end is not None and not accounted.state.ended:
             # The accounting database is told later than the controller knows.
             return end
-        return accounted if accounted.state.ended else None
+        if not accounted.state.ended:
+            return None
+        if end is None:
+            return accounted
+        # For a moment after the end the database may have the state without what the job had asked for.
+        return replace(
+            accounted,
+            nodes=accounted.nodes or end.nodes,
+            memory_limit_mb=accounted.memory_limit_mb or end.memory_limit_mb,
+            walltime_minutes=accounted.walltime_minutes or end.walltime_minutes,
+        )
 
     async def history_by_name(self, name: str, user: str, seconds: float = HISTORY_SECONDS) -> list[JobEnd]:
         """Return a user's jobs of one name over the last ``seconds`` accounting remembers, running too."""

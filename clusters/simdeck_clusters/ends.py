@@ -139,7 +139,7 @@ def _cause(
     end: JobEnd | None, record: EndRecord | None, log: str, *, ready: bool, asked_by_us: bool, owner: set[str]
 ) -> tuple[Cause, dict[str, str]]:
     state = end.state if end is not None else JobState.UNKNOWN
-    said = _said_by_slurm(end, state, log, asked_by_us=asked_by_us, owner=owner)
+    said = _said_by_slurm(end, record, state, log, asked_by_us=asked_by_us, owner=owner)
     if said is not None:
         return said
     if _out_of_memory(end, record, log):
@@ -166,11 +166,11 @@ def _cause(
 
 
 def _said_by_slurm(
-    end: JobEnd | None, state: JobState, log: str, *, asked_by_us: bool, owner: set[str]
+    end: JobEnd | None, record: EndRecord | None, state: JobState, log: str, *, asked_by_us: bool, owner: set[str]
 ) -> tuple[Cause, dict[str, str]] | None:
     reason = end.reason if end is not None else ""
     if state is JobState.OUT_OF_MEMORY or reason == "OutOfMemory":
-        return Cause.OUT_OF_MEMORY, _memory(end, None)
+        return Cause.OUT_OF_MEMORY, _memory(end, record)
     if state in {JobState.TIMEOUT, JobState.DEADLINE} or reason == "TimeLimit" or _TIME.search(log):
         limit = end.walltime_minutes if end is not None else None
         return Cause.TIME_LIMIT, {"time": minutes_text(limit) if limit else "its time"}

@@ -186,6 +186,14 @@ async def test_with_accounting_its_word_counts_because_it_knows_the_memory():
     assert (end.source, end.peak_memory_mb, asked.accounting) == ("sacct", 161, True)
 
 
+async def test_what_accounting_has_not_been_told_yet_comes_from_the_controller():
+    line = recorded("sacct_failing", "22.05-accounting").splitlines()[0].split("|")
+    line[9], line[10] = "", ""
+    asked = answering(scontrol=Done(0, recorded("job_failed")), sacct=Done(0, "|".join(line) + "\n"))
+    end = await asked.history(line[0])
+    assert (end.source, end.memory_limit_mb is None, end.walltime_minutes is None) == ("sacct", False, False)
+
+
 async def test_accounting_that_is_behind_is_not_believed():
     asked = answering(
         scontrol=Done(0, recorded("job_failed")), sacct=Done(0, recorded("sacct_running", "22.05-accounting"))

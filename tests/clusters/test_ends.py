@@ -108,6 +108,24 @@ def test_slurms_own_lines_in_the_log_tell_where_nothing_else_does(line, expected
     assert cause(end(exit_code=1), log=f"simdeck: job 7 on cn1, now\nhello\n{line}\n") is expected
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "bwrap: execvp /opt/server: No such file or directory",
+        "ch-run[2414]: error: can't execve(2): /opt/server: No such file or directory (ch_core.c:472 2)",
+    ],
+)
+def test_a_program_the_image_lacks_is_told_from_a_server_that_failed(line):
+    log = f"simdeck: job 7 on cn1\n{line}\n"
+    assert cause(end(exit_code=1), record=record(1), log=log, ready=False) is Cause.COMMAND_NOT_FOUND
+    assert cause(end(exit_code=1), record=record(1), log=log) is Cause.CRASHED
+
+
+def test_the_jobs_own_record_tells_the_limit_that_slurm_does_not():
+    verdict = explain_end(end(JobState.OUT_OF_MEMORY), record=record(137, memory_limit_mb=500))
+    assert "500 MiB" in verdict.problem.detail
+
+
 def test_lines_of_an_earlier_run_do_not_count():
     log = "simdeck: job 7 on cn1\nslurmstepd: error: *** JOB 7 ON cn1 CANCELLED AT x DUE TO PREEMPTION ***\nsimdeck: job 7 on cn2\nTraceback\n"
     verdict = explain_end(end(exit_code=1), log=log)

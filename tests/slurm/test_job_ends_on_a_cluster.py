@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import subprocess
 from collections.abc import Iterator
 
 import pytest
 from simdeck_clusters.ends import Cause, Evidence
-from simdeck_clusters.models import JobState
 from simdeck_clusters.settings import Environment, ModulesEnvironment, VenvEnvironment
 from simdeck_clusters.slurm.script import ExitCode
 from simdeck_hub.trial.trial import Trial
@@ -16,6 +17,10 @@ from stack import wait_for
 pytestmark = pytest.mark.slurm
 ALICE, BOB = ENDS.users
 SLEEP = ("/bin/sleep", "600")
+SERVER = (
+    "import signal, sys; signal.signal(signal.SIGUSR1, lambda *_: print('warned', flush=True)); "
+    "signal.signal(signal.SIGTERM, lambda *_: sys.exit(0)); [signal.pause() for _ in iter(int, 1)]"
+)
 # Both who may be asked: the controller, while it remembers the job, and accounting.
 EVERY_SOURCE = ("off", "on")
 
@@ -27,8 +32,11 @@ def cluster() -> Iterator[Trial]:
 
 @pytest.fixture(scope="module", autouse=True)
 def limited(cluster: Trial) -> Job:
-    """A job of one minute, begun first: the other tests run while it does."""
-    return Job.submit(cluster, BOB, "limited", SLEEP, partition="normal", walltime_minutes=1, memory_mb=100)
+    """A job that soon reaches its limit, begun first: the other tests run while it does."""
+    job = Job.submit(cluster, BOB, "limited", python(SERVER), partition="normal", walltime_minutes=2, memory_mb=100)
+    job.wait_running()
+    cluster.slurm.slurm("scontrol", "update", f"JobId={job.id}", "EndTime=now+31")
+    return job
 
 
 @pytest.fixture(params=EVERY_SOURCE, ids=["controller", "accounting"])
@@ -132,8 +140,14 @@ def test_a_job_that_may_start_again_after_its_nodes_failure_is_not_over(cluster:
         assert job.end("on") is None
     finally:
         bring_back(cluster)
-    job.trial.slurm.slurm("scontrol", "update", f"JobId={job.id}", "StartTime=now")
-    wait_for("its second start", lambda: job.state() == "RUNNING" and job.log().count("simdeck: job ") == 2)
+
+    def started_again() -> bool:
+        if job.state() == "PENDING":
+            # Slurm holds it back for two minutes, and may say so only now.
+            change(cluster, f"JobId={job.id}", "StartTime=now")
+        return job.state() == "RUNNING" and job.log().count("simdeck: job ") == 2
+
+    wait_for("its second start", started_again)
     job.cancel()
     verdict = job.verdict()
     assert Evidence("Started again", "1 times") in verdict.evidence
@@ -142,7 +156,9 @@ def test_a_job_that_may_start_again_after_its_nodes_failure_is_not_over(cluster:
 @pytest.mark.parametrize("requeue", [False, True], ids=["not to start again", "to start again"])
 def test_a_job_that_more_urgent_ones_push_aside(cluster: Trial, requeue: bool) -> None:
     name = f"lower-{str(requeue).lower()}"
-    lower = Job.submit(cluster, ALICE, name, SLEEP, partition="preempt", requeue=requeue, cores=4, extra=["--nodelist=cn2"])
+    lower = Job.submit(
+        cluster, ALICE, name, SLEEP, partition="preempt", requeue=requeue, cores=4, extra=["--nodelist=cn2"]
+    )
     lower.wait_running()
     upper = Job.submit(cluster, BOB, f"upper-{name}", SLEEP, partition="gpu", cores=4)
     upper.wait_running()
@@ -158,14 +174,15 @@ def test_a_job_that_more_urgent_ones_push_aside(cluster: Trial, requeue: bool) -
 
 
 def test_a_job_at_the_end_of_its_time(limited: Job) -> None:
-    # Slurm looks at limits every half minute.
+    # Slurm looks at limits every half minute: the warning comes at one look, the end at a later one.
     for source in EVERY_SOURCE:
         verdict = limited.verdict(source, seconds=150)
         assert verdict.cause is Cause.TIME_LIMIT
-        assert "1 min" in verdict.problem.detail
+        assert "2 min" in verdict.problem.detail
     record = limited.record()
     assert record is not None
     assert (record.warned, record.signal) == (True, "15")
+    assert "warned" in limited.log()
 
 
 def lose_node(cluster: Trial) -> None:
@@ -176,8 +193,17 @@ def lose_node(cluster: Trial) -> None:
 
 def bring_back(cluster: Trial) -> None:
     cluster.slurm.start_node(cluster.slurm.cluster.nodes[1])
-    cluster.slurm.slurm("scontrol", "update", "NodeName=cn2", "State=RESUME")
-    cluster.slurm.wait_idle()
+
+    def back() -> bool:
+        state = cluster.slurm.slurm("sinfo", "--noheader", "--nodes=cn2", "--format=%T").split()
+        if "down" in state:
+            change(cluster, "NodeName=cn2", "State=RESUME")
+        return set(state) <= {"idle", "mixed", "allocated"}
+
+    wait_for("cn2 to come back", back)
 
 
-assert JobState
+def change(cluster: Trial, *words: str) -> None:
+    """Change what is to change by itself, too: it may have done so just now, which Slurm takes for a mistake."""
+    with contextlib.suppress(subprocess.CalledProcessError):
+        cluster.slurm.slurm("scontrol", "update", *words)
