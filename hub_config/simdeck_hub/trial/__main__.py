@@ -50,7 +50,7 @@ def main(
         service=service, group=group, port=port, subnet=subnet, accounting=accounting,
         extra=extra.read_text(encoding="utf-8") if extra else "",
     )  # fmt: skip
-    code, trial_prefix = 0, options.folder / "prefix"
+    code = 0
     try:
         if clear:
             Trial(options, say=say_to_terminal).clear()
@@ -72,8 +72,6 @@ def main(
         code = 1
     except KeyboardInterrupt:
         code = 0
-    kept = f" The environment stays in {trial_prefix} for the next time." if trial_prefix.exists() else ""
-    say_to_terminal(f"Taken away again.{kept}")
     raise SystemExit(code)
 
 

@@ -160,9 +160,13 @@ class Trial:
             self.slurm.make_bridge()
 
     def _clear(self) -> None:
-        if self.run.exists():
+        made = self.run.exists()
+        if made:
             self.say("Taking everything away …")
         self.ledger.clear(self.say)
+        if made:
+            kept = f" The environment stays in {self.prefix} for the next time." if self.prefix.exists() else ""
+            self.say(f"Taken away again.{kept}" if not self.ledger.things else "The rest is tried again next time.")
 
     # --- making it ----------------------------------------------------------------------------------------------
 
