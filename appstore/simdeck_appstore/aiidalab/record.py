@@ -59,7 +59,7 @@ def make_aiidalab_record(
     if has_package(files):
         output = scratch / "package"
         output.mkdir()
-        wheel = build_package(root, output, uv, python, version)
+        wheel = build_package(root, output, uv, python, version, url=spec.url)
         info = inspect_wheel(wheel)
     lock = make_app_lock([*asked, *_asked_by(info)], info.name if info else "", scratch, uv, app=f"{app} {version}")
     logo, warnings = _logo(root, metadata, store)

@@ -74,7 +74,7 @@ def has_package(files: AppFiles) -> bool:
     return declared or (files.root / "setup.py").is_file()
 
 
-def build_package(root: Path, output: Path, uv: Path, python: Path, version: str) -> Path:
+def build_package(root: Path, output: Path, uv: Path, python: Path, version: str, *, url: str) -> Path:
     """Build the wheel of the app's own package (uv, isolated: its build needs the package index) and return its path.
 
     Raises
@@ -82,7 +82,7 @@ def build_package(root: Path, output: Path, uv: Path, python: Path, version: str
     Problem
         ``source-invalid`` with the build's last words.
     """
-    argv = [str(uv), "build", "--quiet", "--wheel", "--python", str(python), "--out-dir", str(output), str(root)]
+    argv = [str(uv), "build", "--wheel", "--python", str(python), "--out-dir", str(output), str(root)]
     # The tree has no .git: projects whose version is made of it are told the tag. A fixed date makes builds repeatable.
     extra = {"SETUPTOOLS_SCM_PRETEND_VERSION": version, "SOURCE_DATE_EPOCH": "946684800"}
     try:
@@ -91,13 +91,19 @@ def build_package(root: Path, output: Path, uv: Path, python: Path, version: str
             capture_output=True, text=True, errors="replace", timeout=_BUILD_SECONDS, check=False,
         )  # fmt: skip
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise Problem("source-invalid", url=root.name, reason=f"uv could not be run ({type(error).__name__})") from None
+        raise Problem("source-invalid", url=url, reason=f"uv could not be run ({type(error).__name__})") from None
     wheels = sorted(output.glob("*.whl"))
     if done.returncode or len(wheels) != 1:
-        lines = [line.strip(" ×╰─▶│") for line in done.stderr.splitlines() if line.strip(" ×╰─▶│")]
-        said = (lines[-1] if lines else "uv gave no reason").rstrip(".")[:300]
-        raise Problem("source-invalid", url=root.name, reason=f"its package cannot be built ({said})")
+        raise Problem("source-invalid", url=url, reason=f"its package cannot be built ({_said(done.stderr)})")
     return wheels[0]
+
+
+def _said(stderr: str) -> str:
+    """Return the last words of the failed build itself, before uv's own."""
+    lines = [line.strip() for line in INDEX_ADDRESS.sub("<package index>", stderr).splitlines() if line.strip()]
+    end = next((number for number, line in enumerate(lines) if line.startswith("error: Failed to build")), len(lines))
+    causes = [line for line in lines[end:] if line.startswith("cause:")]
+    return ((lines[:end] or causes or ["uv gave no reason"])[-1]).rstrip(".")[:300]
 
 
 def make_app_lock(lines: list[str], own: str, scratch: Path, uv: Path, *, app: str) -> Path:
@@ -115,7 +121,8 @@ def make_app_lock(lines: list[str], own: str, scratch: Path, uv: Path, *, app: s
     source.write_text("\n".join([*wanted, *BASE]) + "\n", "utf-8")
     reason = compile_lock(uv, source, output, scratch)
     if reason is not None:
-        clean = INDEX_ADDRESS.sub("<package index>", reason.replace(f"{scratch}/", ""))
+        words = re.sub(r"^error: (No solution found when resolving dependencies cause: )?", "", reason)
+        clean = INDEX_ADDRESS.sub("<package index>", words.replace(f"{scratch}/", ""))
         raise Problem("aiidalab-unresolved", app=app, reason=clean)
     fault = check_lock(output)
     if fault is not None:
