@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from simdeck_clusters.ends import Cause, Evidence
@@ -21,6 +22,7 @@ SERVER = (
     "import signal, sys; signal.signal(signal.SIGUSR1, lambda *_: print('warned', flush=True)); "
     "signal.signal(signal.SIGTERM, lambda *_: sys.exit(0)); [signal.pause() for _ in iter(int, 1)]"
 )
+DEBIANS_MODULES = Path("/usr/share/modules/init/bash")
 # Both who may be asked: the controller, while it remembers the job, and accounting.
 EVERY_SOURCE = ("off", "on")
 
@@ -77,11 +79,18 @@ def test_a_program_that_is_not_there(cluster: Trial, source: str) -> None:
 
 
 def test_a_module_that_is_not_there(cluster: Trial, source: str) -> None:
-    # The node has no module command, or one that does not know this module.
     modules = Environment(name="chem", source=ModulesEnvironment(load=("no-such-module/1",)))
     verdict = Job.submit(cluster, ALICE, f"modules-{source}", SLEEP, modules).verdict(source, ready=False)
     assert verdict.cause is Cause.MODULE_MISSING
-    assert "module" in verdict.problem.detail
+    # A node may have no modules at all.
+    assert ("no-such-module/1" if DEBIANS_MODULES.exists() else "the module command") in verdict.problem.detail
+
+
+@pytest.mark.skipif(not DEBIANS_MODULES.exists(), reason="`apt-get install environment-modules` adds modules")
+def test_a_module_of_debians_is_loaded(cluster: Trial) -> None:
+    modules = Environment(name="chem", source=ModulesEnvironment(load=("null",)))
+    server = python("import os; raise SystemExit(0 if os.environ['LOADEDMODULES'] == 'null' else 9)")
+    assert Job.submit(cluster, ALICE, "loaded", server, modules).verdict().cause is Cause.ENDED
 
 
 def test_an_environment_that_is_not_there(cluster: Trial, source: str) -> None:
