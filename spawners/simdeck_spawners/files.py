@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 SCRIPT, ORDERS = "job.sh", "server.json"
 CERTIFICATE_FILES = {"keyfile": "key.pem", "certfile": "cert.pem", "cafile": "ca.pem"}
+VOILA = "voila.server_extension"
+"""Off at the start: our own extension calls what app pages need of Voilà, when they need it."""
 MOST_NAMES = 1000
 """Names and addresses a certificate can carry and still be sent in few packets."""
 
@@ -62,7 +64,7 @@ def script(fleet: SlurmFleet, cluster: str, name: str, request: ResourceRequest)
 
 def arguments(extensions: dict[str, bool]) -> list[str]:
     """Return jupyterhub-singleuser's arguments: only what pages here use."""
-    chosen = {SERVER_EXTENSION: True, **dict.fromkeys(NOT_NEEDED, False), **extensions}
+    chosen = {SERVER_EXTENSION: True, **dict.fromkeys((*NOT_NEEDED, VOILA), False), **extensions}
     flags = [f"--ServerApp.jpserver_extensions={name}={on}" for name, on in sorted(chosen.items())]
     # JupyterLab must not install packages into an environment all users share.
     return [*flags, "--LabApp.extension_manager=readonly"]

@@ -334,6 +334,9 @@ class SimdeckSlurmSpawner(SlurmSpawner):  # type: ignore[misc]
         """Return what JupyterHub and the contract promise to a server; nothing of the hub's own environment."""
         env: dict[str, str] = Spawner.get_env(self)
         env.pop("JPY_API_TOKEN", None)
+        if self._wanted is not None:
+            minutes = self.fleet.clusters[self._wanted[0]].settings.warning_minutes
+            env["SIMDECK_WALLTIME_WARNING"] = str(minutes * 60)
         return env | {"SIMDECK_API": self.fleet.api, "SIMDECK_INSTANCE": self.fleet.instance}
 
     def get_args(self) -> list[str]:
