@@ -1,6 +1,6 @@
 """`make bench`: the budgets, measured as ratios in one run on one machine. Nothing fails because a machine is slow.
 
-Prints a table and writes ``tests/artifacts/bench.json``. ``--only`` picks parts: open, install, submit, pages.
+Prints a table and writes ``tests/artifacts/bench.json``. ``--only`` picks parts: open, install, submit, pages, servers.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
 
 import install
 import pages
+import servers
 import submit
 
 ARTIFACTS = Path(__file__).parents[1] / "artifacts"
@@ -59,6 +60,7 @@ PARTS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "install": install.measure,
     "submit": submit.measure,
     "pages": pages.measure,
+    "servers": servers.measure,
 }
 
 
