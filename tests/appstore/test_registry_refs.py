@@ -7,6 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 import yaml
+from simdeck_appstore.aiidalab.foreign import find_api, read_foreign
 from simdeck_appstore.refs import LARGEST, References
 from simdeck_appstore.sources import RegistrySource, read_source
 from simdeck_common.problems import Problem
@@ -75,3 +76,23 @@ def test_a_reference_that_cannot_be_followed_breaks_its_app_alone(tmp_path: Path
 def test_a_category_that_cannot_be_followed_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Problem, match=r"offline\.yaml"):
         read(tmp_path, {}, {"solids": {"$ref": "https://host.example/offline.yaml"}})
+
+
+def test_a_registry_on_the_web_that_aiidalab_built_is_read_over_https() -> None:
+    release = {"url": "git+https://host.example/a@0123", "environment": {"python_requirements": ["six"]}}
+    served = {
+        "/r/api/v1/apps_index.json": {"apps": {"a": {}, "gone": {}}, "categories": {"x": {"title": "X"}}},
+        "/r/api/v1/apps/a.json": {"releases": {"v1": {**release, "metadata": None}}},
+    }
+
+    def serve(request: httpx.Request) -> httpx.Response:
+        document = served.get(request.url.path)
+        return httpx.Response(404) if document is None else httpx.Response(200, json=document)
+
+    api = find_api("https://host.example/r/")
+    assert api == "https://host.example/r/api/v1"
+    source = read_foreign(api, References(httpx.Client(transport=httpx.MockTransport(serve))))
+    (spec,) = source.apps["a"]
+    assert (spec.url, spec.version, spec.metadata) == (release["url"], "v1", None)
+    assert spec.environment == release["environment"]
+    assert "the server answers 404" in source.broken["gone"].detail
