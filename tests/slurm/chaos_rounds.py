@@ -1,0 +1,272 @@
+"""Random rounds on a hurt site: some servers, one fault at a random moment, then what must be true all the same.
+
+A fault knows how to hurt, how to heal, and whom it ends for good: those must be shown as ended, with their cause.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import socket
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+
+from simdeck_hub.trial import machine
+from slurm.chaos_site import ALICE, BOB, ChaosSite, QueuedJob, eventually
+from stack import wait_for
+
+SERVERS = ((ALICE, "-"), (ALICE, "one"), (BOB, "-"), (BOB, "two"))
+MOMENTS = ("queued", "starting", "running")
+NOTICED_SECONDS = 40.0
+SLURMD_PORT = 6818
+
+
+@dataclass
+class Round:
+    """What is done in one round."""
+
+    number: int
+    fault: str
+    moment: str
+    pause: float
+    """Seconds from the last request to the fault, where it falls into the start."""
+    servers: list[tuple[str, str]]
+    victim: int
+    """Which of the servers a fault of one server's strikes."""
+    jobs: list[str] = field(default_factory=list)
+    """Ids, as found afterwards."""
+
+
+class Faults:
+    """Every fault as a pair: ``hurt`` strikes and returns when it is felt, ``heal`` undoes it."""
+
+    def __init__(self, site: ChaosSite) -> None:
+        self.site = site
+
+    # --- the site's own processes -------------------------------------------------------------------------------
+
+    def hub_killed(self, job: QueuedJob | None) -> None:
+        self.site.kill(" -m jupyterhub ")
+
+    def deck_killed(self, job: QueuedJob | None) -> None:
+        self.site.kill(" -m simdeck_deck ")
+
+    def both_killed(self, job: QueuedJob | None) -> None:
+        self.site.kill(" -m simdeck_deck ")
+        self.site.kill(" -m jupyterhub ")
+
+    # --- the scheduler ------------------------------------------------------------------------------------------
+
+    def controller_frozen(self, job: QueuedJob | None) -> None:
+        pid = self.site.trial.slurm.daemons["controller"].pid
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            self._unknown()
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+    def controller_ended(self, job: QueuedJob | None) -> None:
+        slurm = self.site.trial.slurm
+        slurm.stop_daemon("controller")
+        try:
+            self._unknown()
+        finally:
+            slurm.start_controller()
+
+    def controller_ended_and_hub_killed(self, job: QueuedJob | None) -> None:
+        slurm = self.site.trial.slurm
+        slurm.stop_daemon("controller")
+        try:
+            self._unknown()
+            self.site.kill(" -m jupyterhub ")
+            # The new hub has nobody to ask.
+            self._unknown()
+        finally:
+            slurm.start_controller()
+
+    def squeue_fails(self, job: QueuedJob | None) -> None:
+        self._squeue("fail")
+
+    def squeue_hangs(self, job: QueuedJob | None) -> None:
+        self._squeue("hang")
+
+    def squeue_prints_garbage(self, job: QueuedJob | None) -> None:
+        self._squeue("garbage")
+
+    def squeue_prints_nothing(self, job: QueuedJob | None) -> None:
+        """A good status and no jobs at all: the answer of a controller that has lost its memory for a moment."""
+        begun = self.site.calls()
+        self.site.squeue("empty")
+        try:
+            wait_for("the site to believe it three times", lambda: self.site.calls() >= begun + 3, 120)
+        finally:
+            self.site.squeue("")
+
+    def _squeue(self, mode: str) -> None:
+        self.site.squeue(mode)
+        try:
+            self._unknown()
+        finally:
+            self.site.squeue("")
+
+    def _unknown(self) -> None:
+        """Wait until the site says that the scheduler does not answer."""
+        wait_for("the outage to be noticed", lambda: self.site.scheduler_known() is False, NOTICED_SECONDS)
+
+    # --- nodes and jobs -----------------------------------------------------------------------------------------
+
+    def node_down(self, job: QueuedJob | None) -> None:
+        node = (job.node if job else "") or "cn1"
+        self.site.nodes("DOWN", node)
+        if job is not None and job.node:
+            name = job.name
+            wait_for("the job to leave its node", lambda: not self._on(name, node), 60)
+
+    def _on(self, name: str, node: str) -> bool:
+        job = self.site.job(name)
+        return job is not None and job.node == node and job.state == "RUNNING"
+
+    def requeue(self, job: QueuedJob | None) -> None:
+        assert job is not None
+        self.site.slurm("scontrol", "requeue", job.id)
+
+    def link_down(self, job: QueuedJob | None) -> None:
+        node = (job.node if job else "") or "cn1"
+        cable = self.site.trial.slurm.nodes[node]
+        machine.run(["ip", "link", "set", cable.link, "down"])
+        try:
+            address = str(cable.node.address)
+            for _ in range(3):
+                # Each try waits for an answer for a second; the site's own requests fail meanwhile.
+                wait_for("the node not to answer", lambda: not answers(address, SLURMD_PORT), 10)
+        finally:
+            machine.run(["ip", "link", "set", cable.link, "up"])
+        wait_for("the node to answer", lambda: answers(address, SLURMD_PORT), 30)
+
+    def job_cancelled(self, job: QueuedJob | None) -> None:
+        assert job is not None
+        self.site.slurm("scancel", job.id)
+
+    def walltime_reached(self, job: QueuedJob | None) -> None:
+        assert job is not None
+        self.site.slurm("scontrol", "update", f"JobId={job.id}", "EndTime=now+2")
+
+
+ENDS_ITS_JOB = {"job_cancelled", "walltime_reached"}
+NEEDS_A_JOB = {"job_cancelled"}
+NEEDS_A_RUNNING_JOB = {"requeue", "walltime_reached"}
+EVERY: tuple[str, ...] = (
+    "hub_killed", "deck_killed", "both_killed", "controller_frozen", "controller_ended",
+    "controller_ended_and_hub_killed", "squeue_fails", "squeue_hangs", "squeue_prints_garbage",
+    "squeue_prints_nothing", "node_down",
+    "requeue", "link_down", "job_cancelled", "walltime_reached",
+)  # fmt: skip
+
+
+def plan(dice: random.Random, rounds: int) -> list[Round]:
+    """Return what the rounds shall be; every fault gets its turns, their order and moments are random."""
+    planned: list[Round] = []
+    order: list[str] = []
+    for number in range(rounds):
+        order = order or dice.sample(EVERY, len(EVERY))
+        fault = order.pop()
+        moment = "running" if fault in NEEDS_A_RUNNING_JOB else dice.choice(MOMENTS)
+        servers = dice.sample(SERVERS, dice.randint(1, 3))
+        planned.append(Round(number, fault, moment, dice.uniform(0.0, 4.0), servers, dice.randrange(len(servers))))
+    return planned
+
+
+def play(site: ChaosSite, one: Round) -> None:
+    """Do one round and hold the site to its promises.
+
+    Raises
+    ------
+    AssertionError
+        A job without a server, a server without its job, or two jobs of one server.
+    """
+    before = {job.id for job in site.jobs("all")}
+    if one.moment == "queued":
+        site.nodes("DRAIN")
+    for user, server in one.servers:
+        site.start(user, server)
+    job = _victim(site, one)
+    hurt: Callable[[QueuedJob | None], None] = getattr(Faults(site), one.fault)
+    if one.moment == "starting":
+        eventually("the moment", lambda: None, one.pause)
+    hurt(job)
+    site.nodes_in_order()
+    struck = one.servers[one.victim] if one.fault in ENDS_ITS_JOB else None
+    for user, server in one.servers:
+        if (user, server) == struck:
+            view = site.wait_phase(user, server, "failed", seconds=150)
+            assert view["failure"]["code"], view
+            assert view["failure"]["detail"], view
+        else:
+            _wait_reachable(site, user, server)
+    _check(site, one, before, struck)
+    for user, server in one.servers:
+        if (user, server) != struck:
+            site.stop(user, server)
+    wait_for("the queue to be empty", lambda: not site.jobs(), 60)
+    for user, server in one.servers:
+        if (user, server) != struck:
+            site.wait_phase(user, server, "none", seconds=60)
+
+
+def _victim(site: ChaosSite, one: Round) -> QueuedJob | None:
+    user, server = one.servers[one.victim]
+    if one.moment == "running":
+        for each in one.servers:
+            site.wait_phase(*each, "running")
+    elif one.moment == "starting" and one.fault not in NEEDS_A_JOB:
+        return None
+
+    def its_job() -> QueuedJob | None:
+        view = site.view(user, server)
+        name = (view.get("job") or {}).get("name")
+        return site.job(name) if name else None
+
+    return wait_for(f"the job of {user}/{server}", its_job, 60)
+
+
+def _wait_reachable(site: ChaosSite, user: str, server: str) -> None:
+    seen = {}
+
+    def there() -> bool:
+        site.hurry()
+        seen.update(site.view(user, server))
+        return seen["phase"] == "running" and site.answers(user, server)
+
+    try:
+        wait_for(f"{user}/{server} to run and answer", there, 150)
+    except AssertionError as error:
+        raise AssertionError(f"{error}: {seen}; {site.jobs('all')[-6:]}") from None
+
+
+def _check(site: ChaosSite, one: Round, before: set[str], struck: tuple[str, str] | None) -> None:
+    living = {(job.id, job.name, job.user) for job in site.jobs() if job.state not in {"COMPLETING", "CANCELLED"}}
+    known = set()
+    for user, server in one.servers:
+        if (user, server) != struck:
+            job = site.view(user, server)["job"]
+            known.add((job["id"], job["name"], user))
+    assert living == known
+    made = [job for job in site.jobs("all") if job.id not in before]
+    one.jobs = sorted(job.id for job in made)
+    # Slurm remembers every job of the last minutes: as many as servers were asked for, each of a name of its own.
+    assert len({job.name for job in made}) == len({job.id for job in made}) == len(one.servers), made
+
+
+def answers(address: str, port: int) -> bool:
+    """Return whether somebody takes connections there within a second."""
+    try:
+        socket.create_connection((address, port), timeout=1.0).close()
+    except OSError:
+        return False
+    return True
+
+
+def told(rounds: list[Round], seed: int) -> str:
+    """Return what was done so far, for a failure's message."""
+    return f"SIMDECK_CHAOS_SEED={seed}; " + "; ".join(str(asdict(one)) for one in rounds)
