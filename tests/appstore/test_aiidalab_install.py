@@ -190,6 +190,26 @@ def test_a_script_that_fails_takes_the_version_away_again(registry: Path, apps: 
     assert "it ended with code 3" in refused.value.detail
     assert "no code to set up" in refused.value.detail
     assert (manager.get("failing").current, manager.get("failing").versions) == ("0.0.9", ["0.0.9"])
+    assert "no code to set up" in (apps / ".logs/failing.log").read_text()
+
+
+def test_a_script_that_fails_leaves_no_app_where_there_was_none(registry: Path, apps: Path) -> None:
+    manager = installer(registry, apps, post_install=True)
+    with pytest.raises(Problem):
+        manager.install("failing")
+    assert manager.installed() == []
+    assert os.listdir(apps / ".staging") == []
+    assert not (apps / "failing").exists()
+
+
+def test_a_script_that_fails_gives_the_same_version_s_earlier_content_back(registry: Path, apps: Path) -> None:
+    installer(registry, apps).install("failing", "0.1.0")
+    file = apps / "failing/current/app.json"
+    earlier = record(apps, "failing").model_copy(update={"title": "Earlier", "tree_sha256": "0" * 64})
+    file.write_text(earlier.model_dump_json())
+    with pytest.raises(Problem):
+        installer(registry, apps, post_install=True).install("failing")
+    assert record(apps, "failing").title == "Earlier"
 
 
 def test_an_install_cut_short_in_the_script_is_done_again(registry: Path, apps: Path) -> None:

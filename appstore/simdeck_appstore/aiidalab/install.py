@@ -10,6 +10,7 @@ import os
 import tarfile
 from pathlib import Path
 
+from simdeck_common.layout import private_dir
 from simdeck_common.problems import Problem
 
 from simdeck_appstore.aiidalab.tree import LARGEST, POST_INSTALL, STARTS
@@ -17,6 +18,7 @@ from simdeck_appstore.failures import with_tail
 from simdeck_appstore.installation import Installation
 from simdeck_appstore.models import AiidalabEntry, FileRef, PostInstall, VersionRecord
 from simdeck_appstore.process import CancelledError, passed_environment, run
+from simdeck_appstore.swap import swap
 from simdeck_appstore.versions import RECORD
 
 SCRIPT_SECONDS = 600.0
@@ -29,11 +31,13 @@ class AiidalabInstallation(Installation):
     """One run for an AiiDAlab app."""
 
     record: VersionRecord | None = None
+    before: str | None = None
 
     def _steps(self) -> None:
         title, entry = self.document.title, self.release.entry
         assert isinstance(entry, AiidalabEntry)
         assert self.release.tree is not None
+        self.before = self.folder.current()
         self._step("resolve", f"{title} {self.release.version}")
         self._check_versions()
         self._step("download", f"Fetching {title} {self.release.version}")
@@ -92,12 +96,22 @@ class AiidalabInstallation(Installation):
                 self._step("verify", "Running its own script, post_install")
                 self._run_script(home, tree)
         except (CancelledError, Problem, OSError):
-            # As if it had never been there; the version before becomes current again.
-            self.folder.remove_version(record.version)
+            self._take_back(home, record.version)
             raise
         _freeze(tree)
         done = record.model_copy(update={"post_install": "ran"})
         (home / RECORD).write_text(done.model_dump_json(indent=1) + "\n", "utf-8")
+
+    def _take_back(self, home: Path, version: str) -> None:
+        """Make it as if this version had never been there; what was current before is so again."""
+        log = (home / "install.log").read_bytes()
+        if (self.tree / RECORD).is_file():
+            # The same version lay there with other content: adopting ours moved it here.
+            swap(self.tree, home)
+            self.folder.switch(self.before or version)
+        else:
+            self.folder.remove_version(version)
+        (private_dir(self.tree) / "install.log").write_bytes(log)
 
     def _run_script(self, home: Path, tree: Path) -> None:
         script = tree / POST_INSTALL
