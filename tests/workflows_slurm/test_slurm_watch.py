@@ -9,7 +9,7 @@ import pytest
 from simdeck_clusters.models import JobState
 from simdeck_workflows.clusters import RunCluster
 from simdeck_workflows.engine.slurm_commands import QueueEntry, SchedulerSilentError
-from simdeck_workflows.engine.slurm_watch import SlurmWatch, leading
+from simdeck_workflows.engine.slurm_watch import ENDED, STARTED, SlurmWatch, leading
 
 NAME = "simdeck-calc-a"
 
@@ -64,7 +64,7 @@ def test_a_fresh_shared_file_needs_no_question(scene: Scene) -> None:
 def test_a_file_older_than_the_job_does_not_make_it_gone(scene: Scene) -> None:
     scene.share(None, taken=999.0)
     scene.watch.submitted(NAME)
-    assert scene.look() is JobState.UNKNOWN
+    assert scene.look() is JobState.PENDING
     assert scene.asked == 0
 
 
@@ -115,6 +115,64 @@ def test_a_job_that_nobody_remembers_is_gone(scene: Scene) -> None:
     scene.look()
     scene.later(0.1)
     assert scene.look() is None
+
+
+def test_a_job_says_itself_that_it_runs_and_nobody_is_asked(scene: Scene, tmp_path: Path) -> None:
+    scene.watch.submitted(NAME, tmp_path)
+    assert scene.look() is JobState.PENDING
+    (tmp_path / STARTED).write_text("7")
+    assert scene.look() is JobState.RUNNING
+    assert scene.asked == 0
+
+
+@pytest.mark.parametrize("shared", ["RUNNING", None])
+def test_a_job_that_says_it_has_ended_is_asked_for_at_once(scene: Scene, tmp_path: Path, shared: str | None) -> None:
+    scene.watch.submitted(NAME, tmp_path)
+    scene.share(shared, taken=scene.now if shared else scene.now - 3)
+    scene.look()
+    scene.later(0.5)
+    (tmp_path / ENDED).touch()
+    scene.queue = [entry(JobState.COMPLETED)]
+    scene.look()
+    assert scene.look() is JobState.COMPLETED
+    assert scene.asked == 1
+
+
+def test_a_job_is_not_done_on_its_own_word_alone(scene: Scene, tmp_path: Path) -> None:
+    scene.watch.submitted(NAME, tmp_path)
+    (tmp_path / ENDED).touch()
+    scene.queue = [entry(JobState.COMPLETING)]
+    for _ in range(8):
+        scene.later(0.5)
+        assert scene.look() in (JobState.PENDING, JobState.COMPLETING)
+    scene.queue = [entry(JobState.TIMEOUT)]
+    scene.later(6)
+    scene.look()
+    assert scene.look() is JobState.TIMEOUT
+
+
+def test_many_ends_make_no_more_questions_in_the_long_run(scene: Scene, tmp_path: Path) -> None:
+    for number in range(100):
+        name = f"simdeck-calc-{number}"
+        place = tmp_path / str(number)
+        place.mkdir()
+        (place / ENDED).touch()
+        scene.watch.submitted(name, place)
+        scene.later(1)
+        scene.watch.look([name])
+        scene.watch.wait()
+    assert scene.asked <= 24
+
+
+def test_a_silent_scheduler_is_not_asked_at_once(scene: Scene, tmp_path: Path) -> None:
+    scene.queue = SchedulerSilentError("no answer")
+    scene.watch.submitted(NAME, tmp_path)
+    (tmp_path / ENDED).touch()
+    scene.look()
+    for _ in range(4):
+        scene.later(1)
+        scene.look()
+    assert scene.asked == 1
 
 
 def test_of_two_jobs_of_one_name_the_running_one_counts() -> None:

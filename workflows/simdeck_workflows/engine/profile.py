@@ -25,6 +25,10 @@ SCHEDULER = "simdeck.local"
 CLUSTER_SCHEDULER = "simdeck.slurm"
 EMAIL = "user@localhost"
 
+POLL_EVERY = 0.2
+CLUSTER_POLL_EVERY = 1.0
+"""Seconds between two looks at a computer's jobs. On a cluster a look reads files; questions have their own pace."""
+
 OPTIONS: dict[str, Any] = {
     # Parents hear of their children's ends by broadcast; this polling is only the net below.
     "runner.poll.interval": 5,
@@ -114,8 +118,11 @@ def computer_for(home: UserHome, cluster: RunCluster | None = None) -> Any:
     if cluster is not None and computer.get_workdir() != str(scratch):
         computer.set_workdir(str(_made(scratch)))
         computer.store()
+    pace = POLL_EVERY if cluster is None else CLUSTER_POLL_EVERY
+    if computer.get_minimum_job_poll_interval() != pace:
+        computer.set_minimum_job_poll_interval(pace)
+        computer.store()
     if not computer.is_configured:
-        computer.set_minimum_job_poll_interval(0.2 if cluster is None else 2.0)
         computer.set_default_mpiprocs_per_machine(1)
         # Reading a login shell's start files doubles the cost of a small local job and changes nothing for it.
         computer.configure(safe_interval=0.0, use_login_shell=False)

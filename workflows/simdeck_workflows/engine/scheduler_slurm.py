@@ -21,6 +21,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from aiida import orm
 from aiida.engine.processes.exit_code import ExitCode
 from aiida.schedulers import SchedulerError
 from aiida.schedulers.datastructures import JobInfo, JobState
@@ -33,11 +34,10 @@ from simdeck_workflows import clusters
 from simdeck_workflows.clusters import RunCluster
 from simdeck_workflows.engine import slurm_commands, slurm_ends
 from simdeck_workflows.engine.slurm_commands import LaterError, QueueEntry, RefusedError, SchedulerSilentError
-from simdeck_workflows.engine.slurm_watch import leading, watch_of
+from simdeck_workflows.engine.slurm_watch import ENDED, STARTED, SlurmWatch, leading, watch_of
 
 NAME = "simdeck.slurm"
 RECORD = ".simdeck-slurm.json"
-MARKER = ".simdeck-slurm-job"
 JOB_NAME = "simdeck-calc-"
 
 SETTLED = 10.0
@@ -47,10 +47,12 @@ _SUBMIT_PATIENCE = 30.0
 
 # The first job to start in a working directory runs; one of the same number is that job again, requeued.
 _GUARD = f"""set -C
-if ! echo "$SLURM_JOB_ID" 2>/dev/null >{MARKER}; then
-  read -r simdeck_first <{MARKER}; [ "$simdeck_first" = "$SLURM_JOB_ID" ] || exit 0
+if ! echo "$SLURM_JOB_ID" 2>/dev/null >{STARTED}; then
+  read -r simdeck_first <{STARTED}; [ "$simdeck_first" = "$SLURM_JOB_ID" ] || exit 0
 fi
 set +C
+rm -f {ENDED}
+trap ': >{ENDED}' EXIT
 export OMP_NUM_THREADS="${{OMP_NUM_THREADS:-${{SLURM_CPUS_PER_TASK:-1}}}}"
 """
 
@@ -112,7 +114,7 @@ def submit(cluster: RunCluster, directory: Path, script: str) -> str:
         watch.heard(None if isinstance(error, LaterError) else error)
         raise
     watch.heard(None)
-    watch.submitted(record["name"])
+    watch.submitted(record["name"], directory)
     return _noted(directory, record, number)
 
 
@@ -153,6 +155,21 @@ def _seen(cluster: RunCluster, name: str) -> QueueEntry | None:
     return leading(tuple(found)) if found else None
 
 
+def _find_places(watch: SlurmWatch, jobs: list[str]) -> None:
+    """Tell the watch where jobs run that a worker before this one has submitted."""
+    unknown = set(watch.placeless(name_of(job) for job in jobs))
+    wanted = [job for job in jobs if name_of(job) in unknown]
+    if not wanted:
+        return
+    query = orm.QueryBuilder().append(
+        orm.CalcJobNode,
+        filters={"attributes.job_id": {"in": wanted}},
+        project=["attributes.job_id", "attributes.remote_workdir"],
+    )
+    for job, place in query.iterall():
+        watch.lies_in(name_of(job), Path(place))
+
+
 def aiida_state(state: SlurmState) -> JobState:
     """What AiiDA calls a state. Only what has ended is ``DONE``."""
     if state.ended:
@@ -186,7 +203,9 @@ class SimdeckSlurmScheduler(SlurmScheduler):  # type: ignore[misc]
             raise SchedulerError(str(error)) from error
 
     def get_jobs(self, jobs: list[str] | None = None, user: str | None = None, as_dict: bool = False) -> Any:
-        seen = watch_of(self.cluster).look([name_of(job) for job in jobs or []])
+        watch = watch_of(self.cluster)
+        _find_places(watch, jobs or [])
+        seen = watch.look([name_of(job) for job in jobs or []])
         found = {}
         for job in jobs or []:
             entry = seen[name_of(job)]

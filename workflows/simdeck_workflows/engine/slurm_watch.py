@@ -2,8 +2,11 @@
 
 The shared file is the word on jobs that live. That one is not in it (any more) proves nothing: it may be older than
 the job, or leave jobs out. Then one ``squeue`` of ours decides, which also tells how the job ended; it runs in a
-thread, at most every five seconds, less often while the scheduler does not answer. Until it has answered, what was
-known last holds.
+thread, at most every five seconds on average, less often while the scheduler does not answer. Until it has answered,
+what was known last holds.
+
+Most jobs say themselves when they start and end: by files in their working directories, which cost the controller
+nothing. They are hints: the end is believed when Slurm confirms it, by a question that is put at once.
 """
 
 from __future__ import annotations
@@ -12,9 +15,9 @@ import json
 import logging
 import threading
 import time
-from collections import defaultdict
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +34,16 @@ FRESH = 15.0
 
 ASK_EVERY = 5.0
 ASK_SELDOM = 30.0
+
+ASK_AGAIN = 1.0
+"""Least seconds between two questions when a job says that it has ended."""
+
+_BURST = 3
+"""So many questions may come that close, in ``_BURST * ASK_EVERY`` seconds: no more in the long run than without."""
+
+STARTED = ".simdeck-slurm-job"
+ENDED = ".simdeck-slurm-end"
+"""Files of a working directory: the first job to start writes its number, and makes the other when its script ends."""
 
 
 @dataclass(frozen=True)
@@ -113,10 +126,25 @@ class SlurmWatch:
     _next: float = 0.0
     _pause: float = ASK_EVERY
     _asking: threading.Thread | None = None
+    _asked: deque[float] = field(default_factory=lambda: deque(maxlen=_BURST))
+    _places: dict[str, Path] = field(default_factory=dict)
+    _said_ended: dict[str, float] = field(default_factory=dict)
+    """When this process first saw a job's own word of its end."""
 
-    def submitted(self, name: str) -> None:
-        """A job of this name exists from now on."""
+    def submitted(self, name: str, place: Path | None = None) -> None:
+        """A job of this name exists from now on; ``place`` is its working directory."""
         self._existed[name] = self.clock()
+        self._last[name] = QueueEntry("", name, JobState.PENDING)
+        if place is not None:
+            self._places[name] = place
+
+    def placeless(self, names: Iterable[str]) -> list[str]:
+        """Those jobs whose working directories are not known here."""
+        return [name for name in names if name not in self._places]
+
+    def lies_in(self, name: str, place: Path) -> None:
+        """Note a job's working directory."""
+        self._places[name] = place
 
     def look(self, names: list[str]) -> dict[str, QueueEntry | None]:
         """The state of jobs by name; None for one that is gone for certain. Returns at once.
@@ -125,17 +153,19 @@ class SlurmWatch:
         """
         now = self.clock()
         shared = read_shared(self.cluster.snapshot, now)
-        own, needed = self._own, False
+        own, needed, at_once = self._own, False, False
         found: dict[str, QueueEntry | None] = {}
         for name in names:
             existed = self._existed.setdefault(name, now)
+            said = self._ended_by_its_own_word(name, now)
+            at_once |= said is not None and (own is None or own.asked < said or _lives(own, name))
             entry = _in(shared, name)
-            if entry is not None and shared is not None and not entry.state.ended:
+            if entry is not None and shared is not None and not entry.state.ended and not _overtaken(shared, own, name):
                 found[name] = self._last[name] = entry
                 self._existed[name] = max(existed, shared.asked)
             elif shared is not None and shared.asked < existed:
                 # The file is older than the job: its next edition knows.
-                found[name] = self._known(name)
+                found[name] = self._answered_since(existed, name) or self._known(name)
             elif own is not None and (entry := _in(own, name)) is not None:
                 found[name] = self._last[name] = entry
                 self._existed[name] = max(existed, own.asked)
@@ -145,18 +175,20 @@ class SlurmWatch:
                 found[name] = known if known.state.ended else None
             else:
                 found[name] = self._known(name)
-                needed = True
-        if needed:
-            self._question(now)
+                # One just submitted is in the queue, or says itself how it fares.
+                needed |= shared is not None or name not in self._places or now - existed >= ASK_EVERY
+        if needed or at_once:
+            self._question(now, at_once)
         return found
 
     def end_of(self, name: str) -> QueueEntry | None:
-        """The last that was seen of a job."""
-        return self._last.get(name)
+        """The last that was seen of a job in the queue."""
+        last = self._last.get(name)
+        return last if last is not None and last.id else None
 
     def forget(self, name: str) -> None:
-        self._last.pop(name, None)
-        self._existed.pop(name, None)
+        for known in (self._last, self._existed, self._places, self._said_ended):
+            known.pop(name, None)
 
     def raise_if_silent(self) -> None:
         """Refuse at once while the scheduler is known not to answer. Raises ``SchedulerSilentError``."""
@@ -185,15 +217,46 @@ class SlurmWatch:
     # --- inside
 
     def _known(self, name: str) -> QueueEntry:
-        return self._last.get(name) or QueueEntry("", name, JobState.UNKNOWN)
+        last = self._last.get(name) or QueueEntry("", name, JobState.UNKNOWN)
+        place = self._places.get(name)
+        if place is None or not (last.state.waiting or last.state is JobState.UNKNOWN):
+            return last
+        # A requeued job waits again though the file is there; a number was then seen with it.
+        return replace(last, state=JobState.RUNNING) if not last.id and (place / STARTED).exists() else last
 
-    def _question(self, now: float) -> None:
-        if now < self._next or (self._asking is not None and self._asking.is_alive()):
+    def _answered_since(self, existed: float, name: str) -> QueueEntry | None:
+        """What our own answer says of a job that is newer than the shared file."""
+        if self._own is None or self._own.asked < existed:
+            return None
+        entry = _in(self._own, name)
+        if entry is not None:
+            self._last[name] = entry
+        return entry
+
+    def _ended_by_its_own_word(self, name: str, now: float) -> float | None:
+        place = self._places.get(name)
+        if place is None:
+            return None
+        if not (place / ENDED).exists():
+            self._said_ended.pop(name, None)
+            return None
+        return self._said_ended.setdefault(name, now)
+
+    def _question(self, now: float, at_once: bool = False) -> None:
+        if self._asking is not None and self._asking.is_alive():
             return
+        if now < self._next and not (at_once and self._may_hurry(now)):
+            return
+        self._asked.append(now)
         self._next = now + ASK_EVERY
         self.questions += 1
         self._asking = threading.Thread(target=self._ask, args=(now,), name="squeue", daemon=True)
         self._asking.start()
+
+    def _may_hurry(self, now: float) -> bool:
+        if self.silent_since is not None or (self._asked and now - self._asked[-1] < ASK_AGAIN):
+            return False
+        return len(self._asked) < _BURST or now - self._asked[0] >= _BURST * ASK_EVERY
 
     def _ask(self, now: float) -> None:
         try:
@@ -227,6 +290,17 @@ class SlurmWatch:
 def _in(answer: Answer | None, name: str) -> QueueEntry | None:
     entries = answer.jobs.get(name) if answer is not None else None
     return leading(entries) if entries else None
+
+
+def _overtaken(shared: Answer, own: Answer | None, name: str) -> bool:
+    """Whether our own, newer answer knows the end of a job that the shared file still shows living."""
+    entry = _in(own, name)
+    return own is not None and own.asked > shared.asked and entry is not None and entry.state.ended
+
+
+def _lives(answer: Answer, name: str) -> bool:
+    entry = _in(answer, name)
+    return entry is not None and not entry.state.ended
 
 
 _WATCHES: dict[str, SlurmWatch] = {}
