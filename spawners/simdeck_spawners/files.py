@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 SCRIPT, ORDERS = "job.sh", "server.json"
 CERTIFICATE_FILES = {"keyfile": "key.pem", "certfile": "cert.pem", "cafile": "ca.pem"}
 VOILA = "voila.server_extension"
-"""Off at the start: our own extension calls what app pages need of Voilà, when they need it."""
+"""Off: our own extension calls what app pages need of Voilà, when they need it."""
+LATE = "jupyterlab"
+"""Off at the start: loaded by our extension as soon as the server answers."""
 MOST_NAMES = 1000
 """Names and addresses a certificate can carry and still be sent in few packets."""
 
@@ -64,7 +66,7 @@ def script(fleet: SlurmFleet, cluster: str, name: str, request: ResourceRequest)
 
 def arguments(extensions: dict[str, bool]) -> list[str]:
     """Return jupyterhub-singleuser's arguments: only what pages here use."""
-    chosen = {SERVER_EXTENSION: True, **dict.fromkeys((*NOT_NEEDED, VOILA), False), **extensions}
+    chosen = {SERVER_EXTENSION: True, **dict.fromkeys((*NOT_NEEDED, VOILA, LATE), False), **extensions}
     flags = [f"--ServerApp.jpserver_extensions={name}={on}" for name, on in sorted(chosen.items())]
     # JupyterLab must not install packages into an environment all users share.
     return [*flags, "--LabApp.extension_manager=readonly"]

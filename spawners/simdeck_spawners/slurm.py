@@ -334,6 +334,8 @@ class SimdeckSlurmSpawner(SlurmSpawner):  # type: ignore[misc]
         """Return what JupyterHub and the contract promise to a server; nothing of the hub's own environment."""
         env: dict[str, str] = Spawner.get_env(self)
         env.pop("JPY_API_TOKEN", None)
+        if files.LATE not in self.extensions:
+            env["SIMDECK_LATE_EXTENSIONS"] = files.LATE
         if self._wanted is not None:
             minutes = self.fleet.clusters[self._wanted[0]].settings.warning_minutes
             env["SIMDECK_WALLTIME_WARNING"] = str(minutes * 60)

@@ -52,6 +52,8 @@ def load(server_app: Any) -> None:
             (f"{base}/([^/]+)/", PageHandler, page),
         ],
     )
+    mine = server_app.web_app.settings[SETTING]
+    mine["held"] = late.hold(server_app) if settings.late else None
     atexit.register(_end_parents, pool)
 
 
@@ -64,7 +66,7 @@ async def start(server_app: Any) -> None:
     # Looks at many files, on a shared file system slowly: beside the first requests, not before them.
     mine["looking"] = asyncio.ensure_future(asyncio.to_thread(lambda: mine["frontend"].hash))
     if settings.late:
-        mine["late"] = asyncio.ensure_future(late.load(server_app, settings.late))
+        mine["late"] = asyncio.ensure_future(late.load(server_app, settings.late, mine["held"]))
     mine["clock"] = asyncio.ensure_future(mine["walltime"].watch(server_app.kernel_manager, server_app.log))
     mine["watch"] = asyncio.ensure_future(watch_pages(server_app.kernel_manager, mine["pages"]))
     for name in reversed(apps.installed(settings.apps)[: settings.warm_apps]):
