@@ -212,6 +212,18 @@ def test_both_registries_say_the_same_of_an_app(theirs: Path, tmp_path: Path) ->
     assert said[0]["metadata"]["title"] == said[1]["metadata"]["title"]
 
 
+def test_what_is_amiss_in_their_documents_is_mended_in_ours(theirs: Path, tmp_path: Path) -> None:
+    build_registry(theirs, tmp_path / "ours", simdeck=write_stand_in(tmp_path / "simdeck"))
+    said = [json.loads((root / "api/v1/apps/hello.json").read_text()) for root in (theirs, tmp_path / "ours")]
+    before, after = (document["releases"]["v1.0.0"] for document in said)
+    assert (before["metadata"]["version"], after["metadata"]["version"]) == (
+        "attr: aiidalab_hello.__version__",
+        "v1.0.0",
+    )
+    assert before["environment"]["python_requirements"][0] == "six==1.17.0  # the newest that works"
+    assert after["environment"]["python_requirements"][0] == "six==1.17.0"
+
+
 def test_one_damaged_app_of_their_registry_stops_nothing(theirs: Path, tmp_path: Path) -> None:
     api = tmp_path / "theirs/api/v1"
     index = json.loads((theirs / "api/v1/apps_index.json").read_text())

@@ -75,7 +75,10 @@ def make_aiidalab_record(
         needs=[SCRIPT] if script else [],
         source=_source(spec, folder),
     )
-    published = spec.metadata or metadata.published()
+    published = dict(spec.metadata or metadata.published())
+    if str(published.get("version", "")).startswith(("attr:", "file:")):
+        # AiiDAlab's own registries publish it like that.
+        published["version"] = spec.version or version
     return ReleaseRecord(
         key=key,
         distribution=info.name if info else app.lower(),
@@ -92,8 +95,8 @@ def make_aiidalab_record(
         logo=logo,
         screenshots=[],
         citations=[_citation(item) for item in published.get("citations") or []],
+        # Without the comments, for which AiiDAlab's client would drop the whole requirement.
         requires=asked,
-        environment=spec.environment,
         metadata=published,
         warnings=warnings,
     )
