@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+import os
+import ssl
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Literal
 from urllib.parse import quote
@@ -75,6 +77,7 @@ class HubAPI:
         self.client = httpx.AsyncClient(
             base_url=api_url,
             trust_env=False,
+            verify=certificates() or True,
             timeout=httpx.Timeout(30.0, connect=5.0),
             limits=httpx.Limits(max_connections=200),
         )
@@ -178,6 +181,16 @@ class HubAPI:
             raise Problem("hub-unavailable") from error
         _refuse(response, soft=method != "GET" if soft is None else soft)
         return response
+
+
+def certificates(environ: Mapping[str, str] = os.environ) -> ssl.SSLContext | None:
+    """Return what a hub with inner TLS asks of us, from the variables that ``HubOAuth`` reads too; None without."""
+    certificate = environ.get("JUPYTERHUB_SSL_CERTFILE")
+    if not certificate:
+        return None
+    context = ssl.create_default_context(cafile=environ.get("JUPYTERHUB_SSL_CLIENT_CA"))
+    context.load_cert_chain(certificate, environ.get("JUPYTERHUB_SSL_KEYFILE"))
+    return context
 
 
 def _server(user: str, server: str = "") -> str:

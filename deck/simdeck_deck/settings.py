@@ -10,6 +10,7 @@
 ``JUPYTERHUB_BASE_URL``             the hub's base address; default ``/``
 ``JUPYTERHUB_HOST``                 public host of the hub, only when servers have subdomains
 ``JUPYTERHUB_PUBLIC_URL``           public address; ``https`` marks cookies as secure
+``JUPYTERHUB_SSL_KEYFILE``          with ``…_CERTFILE`` and ``…_CLIENT_CA``: certificates for a hub with inner TLS
 ``JUPYTERHUB_SERVICE_URL``          where to listen: ``http://127.0.0.1:PORT``; required
 ``SIMDECK_AGENT_SETTINGS``          the ``agent.json`` that agents are started with; required
 ``SIMDECK_REGISTRY``                folder of the built registry; default ``<data>/registry``

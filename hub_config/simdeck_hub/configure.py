@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import json
 import os
 import sys
@@ -19,6 +18,7 @@ from simdeck_common.files import write_atomically
 from simdeck_hub import scopes, site_file
 from simdeck_hub.auth_configure import admins_of, configure_auth
 from simdeck_hub.configure_slurm import slurm_servers
+from simdeck_hub.inner_tls import InnerTls, is_address
 from simdeck_hub.places import DataFolder
 from simdeck_hub.ports import HOST
 from simdeck_hub.secrets_file import Secrets
@@ -39,6 +39,7 @@ class Runtime:
     ip: str = HOST
     node_address: str | None = None
     public_url: str | None = None
+    inner_tls: bool = False
 
     @property
     def here(self) -> str:
@@ -65,7 +66,17 @@ class Runtime:
     @property
     def hub(self) -> str:
         """The hub past the proxy, for its servers and services."""
-        return f"http://{url_host(self.node_address or HOST)}:{self.hub_port}"
+        return f"{self.inner_scheme}://{url_host(self.node_address or HOST)}:{self.hub_port}"
+
+    @property
+    def inner_scheme(self) -> str:
+        """How hub, proxy and servers speak to each other."""
+        return "https" if self.inner_tls else "http"
+
+    @property
+    def proxy_api(self) -> str:
+        """The proxy's own interface, where it is told its routes."""
+        return f"{self.inner_scheme}://{HOST}:{self.proxy_api_port}"
 
     @property
     def hub_ip(self) -> str:
@@ -77,6 +88,11 @@ class Runtime:
     @property
     def hub_api(self) -> str:
         return f"{self.hub}/hub/api"
+
+    @property
+    def own_hub_api(self) -> str:
+        """The hub's REST API for commands on this machine: through the proxy where the hub asks for certificates."""
+        return f"{self.here}/hub/api" if self.inner_tls else self.hub_api
 
     @property
     def deck(self) -> str:
@@ -97,14 +113,6 @@ def configure(c: Any, environ: Mapping[str, str] = os.environ) -> site_file.Site
     site = site_file.load(Path(runtime.site_file) if runtime.site_file else None)
     apply(c, site, runtime, data, Secrets.load(data.private))
     return site
-
-
-def is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 def reachable(ip: str) -> str:
@@ -141,8 +149,10 @@ def apply(c: Any, site: site_file.Site, runtime: Runtime, data: DataFolder, secr
 def _hub(c: Any, site: site_file.Site, runtime: Runtime, data: DataFolder) -> None:
     hub = c.JupyterHub
     hub.bind_url = f"http://{url_host(runtime.ip)}:{runtime.port}/"
-    hub.hub_bind_url = f"http://{url_host(runtime.hub_ip)}:{runtime.hub_port}"
+    hub.hub_bind_url = f"{runtime.inner_scheme}://{url_host(runtime.hub_ip)}:{runtime.hub_port}"
     hub.hub_connect_url = runtime.hub
+    if runtime.inner_tls:
+        InnerTls.of(data).configure(c, runtime.node_address or HOST)
     hub.db_url = f"sqlite:///{data.hub / 'jupyterhub.sqlite'}"
     hub.cookie_secret_file = str(data.private / "cookie-secret")
     hub.default_url = DECK_PREFIX
@@ -162,7 +172,7 @@ def _proxy(c: Any, runtime: Runtime, secrets: Secrets) -> None:
     c.JupyterHub.proxy_class = "configurable-http-proxy"
     proxy = c.ConfigurableHTTPProxy
     proxy.should_start = False
-    proxy.api_url = f"http://{HOST}:{runtime.proxy_api_port}"
+    proxy.api_url = runtime.proxy_api
     proxy.auth_token = secrets.proxy_token
 
 
@@ -201,7 +211,8 @@ def _local_servers(c: Any, site: site_file.Site, runtime: Runtime, data: DataFol
 
 def deck_environment(runtime: Runtime, secrets: Secrets, data: DataFolder) -> dict[str, str]:
     """Return what the deck service is told, as JupyterHub tells a service it starts itself, and our own."""
-    return {
+    certificates = InnerTls.of(data).deck_environment() if runtime.inner_tls else {}
+    return certificates | {
         "JUPYTERHUB_SERVICE_NAME": scopes.DECK,
         "JUPYTERHUB_CLIENT_ID": f"service-{scopes.DECK}",
         "JUPYTERHUB_API_TOKEN": secrets.deck_token,

@@ -39,3 +39,6 @@ def slurm_servers(c: Any, site: Site, runtime: Runtime, data: DataFolder) -> Non
     spawner.notebook_dir = site.server.folder.replace("{user}", "{username}")
     spawner.default_url = "/lab"
     spawner.oauth_client_allowed_scopes = scopes.IN_SERVER
+    if runtime.inner_tls:
+        # JupyterHub's default are the hub's own names; without any, a server's certificate names its partition's nodes.
+        spawner.ssl_alt_names = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,10 +17,16 @@ class HubApi:
     url: str
     token: str
     log: str = "hub.log"
+    context: ssl.SSLContext | None = None
+    """The certificates to speak to the hub with, where it asks for them."""
 
-    def client(self, timeout: float = 10.0) -> httpx.AsyncClient:
+    def client(self, timeout: float = 10.0, token: str | None = None) -> httpx.AsyncClient:
         return httpx.AsyncClient(
-            base_url=self.url, headers={"Authorization": f"token {self.token}"}, timeout=timeout, trust_env=False
+            base_url=self.url,
+            headers={"Authorization": f"token {self.token if token is None else token}"},
+            timeout=timeout,
+            trust_env=False,
+            verify=self.context or True,
         )
 
     async def answers(self) -> bool:
@@ -37,9 +44,7 @@ class HubApi:
 
     async def owner(self, token: str) -> tuple[str, list[str]]:
         """Return the user whose token this is and what it may do; an empty name when the hub does not know it."""
-        async with httpx.AsyncClient(
-            base_url=self.url, headers={"Authorization": f"token {token}"}, timeout=10, trust_env=False
-        ) as client:
+        async with self.client(token=token) as client:
             answer = await client.get("/user")
         if answer.status_code != 200:
             return "", []

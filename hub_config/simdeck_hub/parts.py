@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import ssl
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ import httpx
 from simdeck_hub.child import ChildSpec
 from simdeck_hub.configure import DECK_PREFIX, Runtime, deck_environment
 from simdeck_hub.hub_api import HubApi
+from simdeck_hub.inner_tls import InnerTls
 from simdeck_hub.places import Checkout, DataFolder, hub_python
 from simdeck_hub.ports import HOST
 from simdeck_hub.processes import MARK
@@ -38,10 +40,12 @@ def proxy(runtime: Runtime, data: DataFolder, checkout: Checkout, secrets: Secre
         "--default-target", runtime.hub,
         "--error-target", f"{runtime.hub}/hub/error",
     ]  # fmt: skip
+    if runtime.inner_tls:
+        argv += InnerTls.of(data).proxy_arguments()
 
     async def ready() -> bool:
         return await answers(
-            f"http://{HOST}:{runtime.proxy_api_port}/api/routes", {"Authorization": f"token {secrets.proxy_token}"}
+            f"{runtime.proxy_api}/api/routes", {"Authorization": f"token {secrets.proxy_token}"}, hub.context
         )
 
     return ChildSpec(
@@ -88,10 +92,10 @@ def deck(runtime: Runtime, data: DataFolder, secrets: Secrets) -> ChildSpec:
     )
 
 
-async def answers(url: str, headers: dict[str, str]) -> bool:
+async def answers(url: str, headers: dict[str, str], context: ssl.SSLContext | None = None) -> bool:
     """Return whether ``url`` answers 200."""
     try:
-        async with httpx.AsyncClient(timeout=2.0, trust_env=False) as client:
+        async with httpx.AsyncClient(timeout=2.0, trust_env=False, verify=context or True) as client:
             return (await client.get(url, headers=headers)).status_code == 200
     except httpx.HTTPError:
         return False

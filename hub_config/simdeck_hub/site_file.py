@@ -59,8 +59,8 @@ class Site(Section):
             self.resources()
         except ValidationError as error:
             raise ValueError(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
-        if self.hub.internal_tls:
-            raise ValueError("hub.internal_tls = true is not supported; leave it out, and keep others off that network")
+        if self.hub.internal_tls and not self.on_site:
+            raise ValueError("hub.internal_tls = true is not supported where servers run on this machine; leave it out")
         if self.servers.kind == "slurm":
             if not self.clusters:
                 raise ValueError('servers.kind = "slurm" needs a cluster; add a table [[clusters]] with its name')

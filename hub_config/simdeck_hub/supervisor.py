@@ -11,6 +11,7 @@ import contextlib
 import ctypes
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -24,8 +25,9 @@ from simdeck_common.problems import Problem
 from simdeck_hub import instance, parts, processes, scopes
 from simdeck_hub.agent_settings import write_agent_settings
 from simdeck_hub.child import Child, ChildSpec, cut_log
-from simdeck_hub.configure import Runtime, is_address
+from simdeck_hub.configure import Runtime
 from simdeck_hub.hub_api import HubApi
+from simdeck_hub.inner_tls import InnerTls, is_address
 from simdeck_hub.instance import Running
 from simdeck_hub.passwords import PasswordStore
 from simdeck_hub.places import Checkout, DataFolder, hub_python
@@ -105,15 +107,16 @@ class Supervisor:
         runtime = self._runtime()
         runtime.write(self.data)
         write_agent_settings(self.data, self.checkout, self.site)
-        hub = HubApi(runtime.hub_api, secrets.operator_token, str(self.data.logs / "hub.log"))
         running = Running(
-            pid=os.getpid(), address=runtime.address, api=runtime.own_api, hub_api=runtime.hub_api,
+            pid=os.getpid(), address=runtime.address, api=runtime.own_api, hub_api=runtime.own_hub_api,
             started=instance.now(), users=self.site.hub_users(),
         )  # fmt: skip
         instance.write_state(self.data, running)
         instance.remember(self.data)
 
         with self.progress:
+            tls = await self._certificates(runtime) if runtime.inner_tls else None
+            hub = HubApi(runtime.hub_api, secrets.operator_token, str(self.data.logs / "hub.log"), tls)
             # The deck reads the registry when asked, so nothing waits for it.
             await asyncio.gather(
                 self._step("Registry", self._build_registry()),
@@ -134,6 +137,7 @@ class Supervisor:
         runtime = Runtime(
             self.port, proxy_api, hub_port, deck_port, str(self.site_file) if self.site_file else None,
             ip=self.ip, node_address=node_address, public_url=self.site.hub.public_url,
+            inner_tls=self.site.hub.internal_tls,
         )  # fmt: skip
         return replace(runtime, hub_port=self._hub_port(runtime)) if self.site.on_site else runtime
 
@@ -196,6 +200,15 @@ class Supervisor:
         if not self.stop.is_set():
             after = f" in {pause:.1f} s" if pause else ""
             self.progress.console.print(f"The {name} ended unexpectedly ({ending(code)}); starting it again{after}.")
+
+    async def _certificates(self, runtime: Runtime) -> ssl.SSLContext:
+        """Make the certificates of the inner TLS, where they are not there yet; return how we use them ourselves."""
+        tls = InnerTls.of(self.data)
+        make = asyncio.to_thread(
+            tls.make, runtime.node_address or HOST, self.data.logs / "tls.log", parts.base_environment(self.data)
+        )
+        await self._step("Certificates", make)
+        return tls.context()
 
     async def _build_registry(self) -> None:
         log = self.data.logs / "registry.log"
