@@ -202,9 +202,11 @@ def test_the_proxys_own_interface_asks_for_a_certificate(site: TlsSite) -> None:
 
 def test_doctor_finds_hub_and_deck_and_reaches_the_hub_from_a_node(site: TlsSite) -> None:
     program = site.options.folder / "prefix" / "env" / "bin" / "simdeck"
-    done = as_user(site.options.service, [str(program), "doctor"], {"SIMDECK_DATA": str(site.data)})
-    assert "hub and deck answer" in done.stdout, done.stdout + done.stderr
-    assert "not reach" not in done.stdout
+    places = {"SIMDECK_DATA": str(site.data), "SIMDECK_SITE": str(site.trial.site_file)}
+    said = as_user(site.options.service, [str(program), "doctor"], places).stdout
+    address = site.runtime()["node_address"]
+    assert "hub and deck answer" in said, said
+    assert re.search(rf"cn[12] reaches {address}:\d+, {address}:{site.runtime()['hub_port']}\n", said), said
 
 
 def test_keys_are_closed_to_everybody_but_their_owner(site: TlsSite) -> None:
@@ -227,6 +229,24 @@ def test_a_server_is_reached_again_after_the_next_start_with_the_same_certificat
     assert site.status(ALICE) == 200
     assert site.job(ALICE)[0] == job
     assert (site.data / "private" / "tls" / "hub-internal" / "hub-internal.crt").read_bytes() == before
+
+
+def test_a_server_that_waits_while_the_hub_is_away_is_reached_when_it_runs(site: TlsSite) -> None:
+    def pending() -> bool:
+        return bool(site.slurm("squeue", "--noheader", "--user", BOB, "--states=PENDING", "--format=%A").strip())
+
+    site.slurm("scontrol", "update", "NodeName=cn1,cn2", "State=DRAIN", "Reason=test")
+    try:
+        with site.client(BOB) as client:
+            assert client.post("/server").status_code in {200, 202}
+        wait_for("the job to wait", pending, 60)
+        site.stop_up()
+        assert pending()
+        site.start_up()
+    finally:
+        site.slurm("scontrol", "update", "NodeName=cn1,cn2", "State=RESUME")
+    site.wait_running(BOB)
+    assert site.status(BOB) == 200
 
 
 def test_a_server_that_slurm_starts_again_on_another_node_is_reached_there(site: TlsSite) -> None:
