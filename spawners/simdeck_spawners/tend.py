@@ -37,6 +37,8 @@ class Tender:
         self._ending: set[str] = set()
         self._strays: dict[tuple[str, str], float] = {}
         self._asking: set[str] = set()
+        self._missed: dict[str, set[str]] = {}
+        """Names of jobs that the last look at a cluster missed, while their end was not certain yet."""
         self.tick = TICK_SECONDS
 
     def look_soon(self, cluster: str) -> None:
@@ -57,7 +59,7 @@ class Tender:
         last: Snapshot | None = None
         while True:
             snapshot = watcher.snapshot
-            if snapshot is not last:
+            if snapshot is not last or self._certain_now(cluster):
                 last = snapshot
                 try:
                     await self.look(cluster, snapshot)
@@ -66,8 +68,14 @@ class Tender:
                     self.fleet.log.exception("Looking after the servers on %s", cluster)
             await asyncio.sleep(self.tick)
 
+    def _certain_now(self, cluster: str) -> bool:
+        """Whether a missed job is known to be gone since: that is asked after a look, maybe the last for long."""
+        find = self.fleet.watchers[cluster].find
+        return any((seen := find(name)) is not None and seen.gone for name in self._missed.get(cluster, ()))
+
     async def look(self, cluster: str, snapshot: Snapshot) -> None:
         """Carry out what one look means."""
+        self._missed[cluster] = set()
         for entry in self.fleet.book.unfinished(cluster):
             try:
                 await self._look_at(entry, snapshot)
@@ -161,6 +169,7 @@ class Tender:
             return
         sighting = fleet.watchers[entry.cluster].find(entry.job_name)
         if sighting is None or not sighting.gone:
+            self._missed.setdefault(entry.cluster, set()).add(entry.job_name)
             return
         failure = entry.failure
         if entry.stage is not Stage.ENDING or failure is not None:
