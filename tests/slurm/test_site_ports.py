@@ -1,0 +1,176 @@
+"""On a node that several people share: another's server answers with the hub's sign-in, another's kernels not at all."""
+
+from __future__ import annotations
+
+import json
+import pwd
+import secrets
+import subprocess
+from typing import Any
+
+import httpx
+import pytest
+from slurm.site_stack import ALICE, BOB, SiteStack
+from stack import wait_for
+
+pytestmark = [pytest.mark.slurm, pytest.mark.timeout(420)]
+
+LISTENS = pytest.mark.xfail(
+    reason="kernels that are not taken from the warm ones listen on TCP ports of their node", strict=True
+)
+NOTE = "alices-note.txt"
+
+# One person's process on the node asks a server there. Its orders, with the token, come on standard input.
+ASK = """
+import http.client, json, sys
+orders = json.load(sys.stdin)
+found = {}
+for name, (path, upgrade) in orders["paths"].items():
+    headers = {"Authorization": "token " + orders["token"]} if orders["token"] else {}
+    if upgrade:
+        headers |= {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13",
+                    "Sec-WebSocket-Key": "c2ltZGVjay1zaW1kZWNrIQ=="}
+    connection = http.client.HTTPConnection(orders["host"], orders["port"], timeout=30)
+    connection.request("GET", path, headers=headers)
+    answer = connection.getresponse()
+    body = "" if answer.status == 101 else answer.read(1000000).decode(errors="replace")
+    found[name] = {"status": answer.status, "to": answer.getheader("Location") or "", "body": body}
+    connection.close()
+print(json.dumps(found))
+"""
+
+# As root: the Unix sockets below folders of a user that something on this node listens on.
+SOCKETS = """
+import json, os, sys
+found = []
+for line in open("/proc/net/unix").readlines()[1:]:
+    words = line.split(None, 7)
+    path = words[7].strip() if len(words) == 8 else ""
+    if words[3] == "00010000" and path.startswith("/") and os.path.exists(path):
+        if os.stat(path).st_uid == int(sys.argv[1]):
+            found.append(path)
+print(json.dumps(found))
+"""
+
+CONNECT = """
+import json, socket, sys
+found = {}
+for path in json.load(sys.stdin):
+    try:
+        with socket.socket(socket.AF_UNIX) as one:
+            one.connect(path)
+        found[path] = "open"
+    except OSError as error:
+        found[path] = type(error).__name__
+print(json.dumps(found))
+"""
+
+# As root: the TCP ports that a user's processes listen on, on this node.
+PORTS = """
+import json, sys
+found = []
+for table in ("/proc/net/tcp", "/proc/net/tcp6"):
+    for line in open(table).readlines()[1:]:
+        words = line.split()
+        if words[3] == "0A" and words[7] == sys.argv[1]:
+            found.append(int(words[1].rpartition(":")[2], 16))
+print(json.dumps(sorted(found)))
+"""
+
+
+class Shared:
+    """The node on which Alice's server runs, with a kernel of hers and a note in her home."""
+
+    def __init__(self, site: SiteStack, node: str) -> None:
+        self.site, self.node = site, node
+        self.base = f"/user/{ALICE}"
+        self.secret = secrets.token_hex(16)
+        self.tokens = {ALICE: site.token(ALICE, "access:servers!user"), BOB: site.token(BOB, "access:servers!user")}
+        self.kernel = ""
+        # Before the first kernel there is no other.
+        (self.port,) = self.ports()
+
+    def run(self, script: str, *, user: str = "root", given: Any = None, words: tuple[str, ...] = ()) -> Any:
+        """Run a Python script on the node as an account; return the JSON that it prints."""
+        argv = ["runuser", "-u", user, "--", "/usr/bin/python3", "-I", "-c", script, *words]
+        done = subprocess.run(
+            self.site.trial.slurm.nodes[self.node].argv(argv), input=json.dumps(given), capture_output=True, text=True,
+            check=False, timeout=90,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def ports(self) -> list[int]:
+        found: list[int] = self.run(PORTS, words=(str(pwd.getpwnam(ALICE).pw_uid),))
+        return found
+
+    def sockets(self) -> list[str]:
+        found: list[str] = self.run(SOCKETS, words=(str(pwd.getpwnam(ALICE).pw_uid),))
+        return found
+
+    def ask(self, user: str, token: str | None) -> dict[str, dict[str, Any]]:
+        """What a process of ``user`` on the node gets from Alice's server."""
+        paths = {
+            "status": (f"{self.base}/api/status", False),
+            "kernels": (f"{self.base}/api/kernels", False),
+            "folder": (f"{self.base}/api/contents", False),
+            "page": (f"{self.base}/lab", False),
+            "note": (f"{self.base}/files/{NOTE}", False),
+            "channels": (f"{self.base}/api/kernels/{self.kernel}/channels", True),
+        }
+        orders = {"host": "127.0.0.1", "port": self.port, "token": token, "paths": paths}
+        found: dict[str, dict[str, Any]] = self.run(ASK, user=user, given=orders)
+        return found
+
+
+@pytest.fixture(scope="module")
+def shared(site: SiteStack) -> Shared:
+    with site.client(ALICE) as client:
+        if client.get("/server").json()["state"] != "running":
+            assert client.post("/server").status_code in {200, 202}
+        wait_for("the server", lambda: client.get("/server").json()["state"] == "running", 120)
+    listed = site.slurm("squeue", "--noheader", "--user", ALICE, "--states=RUNNING", "--format=%j %N")
+    (node,) = {line.split()[1] for line in listed.splitlines() if not line.startswith("simdeck-calc-")}
+    found = Shared(site, node)
+    headers = {"Authorization": f"token {found.tokens[ALICE]}"}
+    with httpx.Client(base_url=f"{site.url}{found.base}/api", headers=headers, trust_env=False, timeout=60) as client:
+        note = {"type": "file", "format": "text", "content": found.secret}
+        assert client.put(f"/contents/{NOTE}", json=note).status_code in {200, 201}
+        answer = client.post("/kernels", json={})
+        assert answer.status_code == 201, answer.text
+        found.kernel = answer.json()["id"]
+    wait_for("the kernel", lambda: found.sockets() or found.ports() != [found.port])
+    return found
+
+
+def test_alice_reaches_her_own_server_from_the_node(shared: Shared) -> None:
+    told = shared.ask(ALICE, shared.tokens[ALICE])
+    assert {told[name]["status"] for name in ("status", "kernels", "folder", "note")} == {200}
+    assert told["channels"]["status"] == 101
+    assert shared.secret in told["note"]["body"]
+
+
+@pytest.mark.parametrize("signed", [True, False], ids=["with-his-own-token", "without-a-token"])
+def test_bob_on_the_same_node_gets_only_the_hubs_sign_in(shared: Shared, signed: bool) -> None:
+    told = shared.ask(BOB, shared.tokens[BOB] if signed else None)
+    assert told
+    for name, answer in told.items():
+        assert answer["status"] in {302, 403}, (name, answer)
+        if answer["status"] == 302:
+            to = answer["to"]
+            assert "/hub/api/oauth2/authorize" in to or "/hub/login" in to or f"{shared.base}/login" in to, (name, to)
+        for content in (shared.secret, NOTE, shared.kernel):
+            assert content not in answer["body"], name
+
+
+@LISTENS
+def test_alices_only_port_on_the_node_is_her_servers(shared: Shared) -> None:
+    assert shared.ports() == [shared.port]
+
+
+@LISTENS
+def test_bob_on_the_same_node_cannot_reach_the_sockets_of_alices_kernels(shared: Shared) -> None:
+    sockets = shared.sockets()
+    assert sockets
+    assert set(shared.run(CONNECT, user=ALICE, given=sockets).values()) == {"open"}
+    assert set(shared.run(CONNECT, user=BOB, given=sockets).values()) == {"PermissionError"}
