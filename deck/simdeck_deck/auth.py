@@ -92,7 +92,8 @@ class Auth:
             raise Problem("not-a-user")
         return SessionUser(
             name=model["name"],
-            admin=bool(model.get("admin")),
+            # On a site who looks after it is no JupyterHub admin: that would be everybody at once.
+            admin=bool(model.get("admin")) or f"{scopes.PREFIX}admin" in granted,
             groups=tuple(model.get("groups") or ()),
             scopes=granted,
             token=token,

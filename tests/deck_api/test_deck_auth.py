@@ -73,6 +73,13 @@ async def test_me_says_who_and_what(site):
     }
 
 
+async def test_who_holds_the_admin_scope_is_told_so(site):
+    token = site.hub.token("alice", "runs")
+    site.hub.tokens[token]["scopes"].append("custom:simdeck:admin")
+    async with site.client(token) as client:
+        assert (await client.get("/me")).json()["admin"] is True
+
+
 async def test_a_session_may_read_without_xsrf_token(site):
     async with site.signed_in() as browser:
         assert (await browser.get(API + "/runs")).status_code == 200
