@@ -30,8 +30,12 @@ ROOMS = (
     "gateway/simdeck_gateway",
     "widgets/simdeck_widgets",
 )
-DEBIAN_PACKAGES = {"chromium": "chromium"}
-"""Program → package; each is for one layer, so its lack stops no other."""
+DEBIAN_PACKAGES = {
+    "chromium": ("chromium", "browser"),
+    "ch-run": ("charliecloud", "container"),
+    "bwrap": ("bubblewrap", "container"),
+}
+"""Program → package and the tests it is for; its lack stops no others."""
 SLURM_PROGRAMS = ("slurmctld", "slurmd", "munged", "sudo", "ip", "useradd", "slurmdbd", "mariadbd")
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -51,7 +55,7 @@ def environment() -> dict[str, str]:
 
 def install() -> None:
     """Fetch the Debian packages that are missing, where that is possible; say in a line where it is not."""
-    for program, package in DEBIAN_PACKAGES.items():
+    for program, (package, what) in DEBIAN_PACKAGES.items():
         if shutil.which(program):
             continue
         if os.getuid() != 0:
@@ -60,7 +64,7 @@ def install() -> None:
             say(f"{package} is not installed and there is no apt-get here: install it to add its tests.")
         else:
             env = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
-            say(f"Installing {package} (for the browser tests) …")
+            say(f"Installing {package} (for the {what} tests) …")
             for argv in (
                 ["apt-get", "update", "-qq"],
                 ["apt-get", "install", "-qq", "-y", "--no-install-recommends", package],
