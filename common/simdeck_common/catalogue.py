@@ -85,6 +85,12 @@ CATALOGUE: dict[str, Entry] = {
         "This token belongs to a service, and only users have runs and apps.",
         "Use a token of a user.",
     ),
+    "hub-away": Entry(
+        503,
+        "The hub does not answer",
+        "JupyterHub does not answer at the moment; it may be starting.",
+        "Try again in a moment. If it stays so, look into {log}.",
+    ),
     "hub-unavailable": Entry(
         503, "The hub does not answer", "JupyterHub could not be asked who is calling.", "Wait a moment and try again."
     ),

@@ -56,15 +56,18 @@ class HubApi:
         Raises
         ------
         Problem
-            ``unknown-user`` or ``hub-refused``.
+            ``unknown-user``, ``hub-refused``, or ``hub-away`` when it does not answer.
         """
         body: dict[str, Any] = {"note": note}
         if scopes is not None:
             body["scopes"] = scopes
         if expires_in is not None:
             body["expires_in"] = expires_in
-        async with self.client() as client:
-            answer = await client.post(f"/users/{user}/tokens", json=body)
+        try:
+            async with self.client() as client:
+                answer = await client.post(f"/users/{user}/tokens", json=body)
+        except httpx.TransportError as error:
+            raise Problem("hub-away", log=self.log) from error
         if answer.status_code in {200, 201}:
             return str(answer.json()["token"])
         raise Problem("hub-refused", status=answer.status_code, reason=message_of(answer), log=self.log)
