@@ -171,6 +171,21 @@ class SlurmFleet(LoggingConfigurable):  # type: ignore[misc]
             if not waiters:
                 self._waiting.pop(entry_id, None)
 
+    async def while_live(self, entry_id: str, work: Coroutine[Any, Any, bool]) -> bool:
+        """Return what ``work`` does; False at once when the entry ends, for until then no new start is heard."""
+        task = asyncio.ensure_future(work)
+        try:
+            while not task.done():
+                entry = self.book.get(entry_id)
+                if entry is None or entry.stage not in LIVE:
+                    return False
+                change = asyncio.ensure_future(self.changed(entry_id, 1))
+                await asyncio.wait([task, change], return_when=asyncio.FIRST_COMPLETED)
+                change.cancel()
+            return task.result()
+        finally:
+            task.cancel()
+
     def notify(self, entry_id: str) -> None:
         """Wake whoever waits for the entry."""
         for waiter in self._waiting.get(entry_id, set()):

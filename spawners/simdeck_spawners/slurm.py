@@ -194,7 +194,7 @@ class SimdeckSlurmSpawner(SlurmSpawner):  # type: ignore[misc]
                 await crash_point(phase)
             if entry.stage in (Stage.ANNOUNCED, Stage.RUNNING) and entry.host:
                 url = self._url(entry)
-                if await self._answers(url):
+                if await self.fleet.while_live(entry.id, self._answers(url)):
                     await crash_point("before-running")
                     now = self.fleet.book.get(entry.id)
                     # Meanwhile it may have been stopped, or Slurm may have started its job again.
