@@ -10,6 +10,7 @@ import random
 import signal
 import socket
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
 
 from simdeck_hub.trial import machine
@@ -17,7 +18,8 @@ from slurm.chaos_site import ALICE, BOB, ChaosSite, QueuedJob, eventually
 from stack import wait_for
 
 SERVERS = ((ALICE, "-"), (ALICE, "one"), (BOB, "-"), (BOB, "two"))
-MOMENTS = ("queued", "starting", "running")
+MOMENTS = ("asking", "queued", "starting", "running")
+"""While servers are asked for; while their jobs wait; a little later; once they run."""
 NOTICED_SECONDS = 40.0
 SLURMD_PORT = 6818
 
@@ -30,7 +32,7 @@ class Round:
     fault: str
     moment: str
     pause: float
-    """Seconds from the last request to the fault, where it falls into the start."""
+    """Seconds until the fault strikes, where it falls into the start: from the first request, or from the last."""
     servers: list[tuple[str, str]]
     victim: int
     """Which of the servers a fault of one server's strikes."""
@@ -116,12 +118,17 @@ class Faults:
 
     # --- nodes and jobs -----------------------------------------------------------------------------------------
 
-    def node_down(self, job: QueuedJob | None) -> None:
-        node = (job.node if job else "") or "cn1"
-        self.site.nodes("DOWN", node)
-        if job is not None and job.node:
-            name = job.name
-            wait_for("the job to leave its node", lambda: not self._on(name, node), 60)
+    def node_lost(self, job: QueuedJob | None) -> None:
+        """Pull a node's plug, with all that runs on it, and put it in again once Slurm has given up on it."""
+        slurm = self.site.trial.slurm
+        name = (job.node if job else "") or "cn1"
+        node = slurm.nodes[name].node
+        slurm.stop_node(name)
+        # Slurm would find out by itself in half a minute.
+        self.site.nodes("DOWN", name)
+        if job is not None:
+            wait_for("the job to leave its node", lambda: not self._on(job.name, name), 60)
+        slurm.start_node(node)
 
     def _on(self, name: str, node: str) -> bool:
         job = self.site.job(name)
@@ -148,19 +155,30 @@ class Faults:
         assert job is not None
         self.site.slurm("scancel", job.id)
 
+    def cancelled_unseen(self, job: QueuedJob | None) -> None:
+        """The job ends while no hub looks."""
+        self.hub_killed(job)
+        self.job_cancelled(job)
+
+    def requeued_unseen(self, job: QueuedJob | None) -> None:
+        """The job is started again while no hub looks."""
+        self.hub_killed(job)
+        self.requeue(job)
+
     def walltime_reached(self, job: QueuedJob | None) -> None:
         assert job is not None
         self.site.slurm("scontrol", "update", f"JobId={job.id}", "EndTime=now+2")
 
 
-ENDS_ITS_JOB = {"job_cancelled", "walltime_reached"}
-NEEDS_A_JOB = {"job_cancelled"}
-NEEDS_A_RUNNING_JOB = {"requeue", "walltime_reached"}
+ENDS_ITS_JOB = {"job_cancelled", "cancelled_unseen", "walltime_reached"}
+NEEDS_A_JOB = {"job_cancelled", "cancelled_unseen"}
+"""What may be struck as soon as there is a job."""
+NEEDS_A_RUNNING_JOB = {"requeue", "requeued_unseen", "walltime_reached"}
 EVERY: tuple[str, ...] = (
     "hub_killed", "deck_killed", "both_killed", "controller_frozen", "controller_ended",
     "controller_ended_and_hub_killed", "squeue_fails", "squeue_hangs", "squeue_prints_garbage",
-    "squeue_prints_nothing", "node_down",
-    "requeue", "link_down", "job_cancelled", "walltime_reached",
+    "squeue_prints_nothing", "node_lost",
+    "requeue", "link_down", "job_cancelled", "cancelled_unseen", "requeued_unseen", "walltime_reached",
 )  # fmt: skip
 
 
@@ -171,9 +189,11 @@ def plan(dice: random.Random, rounds: int) -> list[Round]:
     for number in range(rounds):
         order = order or dice.sample(EVERY, len(EVERY))
         fault = order.pop()
-        moment = "running" if fault in NEEDS_A_RUNNING_JOB else dice.choice(MOMENTS)
+        moments = MOMENTS[3:] if fault in NEEDS_A_RUNNING_JOB else MOMENTS[1:] if fault in NEEDS_A_JOB else MOMENTS
+        moment = dice.choice(moments)
+        pause = dice.uniform(0.0, 0.5 if moment == "asking" else 4.0)
         servers = dice.sample(SERVERS, dice.randint(1, 3))
-        planned.append(Round(number, fault, moment, dice.uniform(0.0, 4.0), servers, dice.randrange(len(servers))))
+        planned.append(Round(number, fault, moment, pause, servers, dice.randrange(len(servers))))
     return planned
 
 
@@ -188,13 +208,7 @@ def play(site: ChaosSite, one: Round) -> None:
     before = {job.id for job in site.jobs("all")}
     if one.moment == "queued":
         site.nodes("DRAIN")
-    for user, server in one.servers:
-        site.start(user, server)
-    job = _victim(site, one)
-    hurt: Callable[[QueuedJob | None], None] = getattr(Faults(site), one.fault)
-    if one.moment == "starting":
-        eventually("the moment", lambda: None, one.pause)
-    hurt(job)
+    _start_and_strike(site, one)
     site.nodes_in_order()
     struck = one.servers[one.victim] if one.fault in ENDS_ITS_JOB else None
     for user, server in one.servers:
@@ -212,6 +226,24 @@ def play(site: ChaosSite, one: Round) -> None:
     for user, server in one.servers:
         if (user, server) != struck:
             site.wait_phase(user, server, "none", seconds=60)
+
+
+def _start_and_strike(site: ChaosSite, one: Round) -> None:
+    hurt: Callable[[QueuedJob | None], None] = getattr(Faults(site), one.fault)
+
+    def strike(job: QueuedJob | None) -> None:
+        if one.moment in {"asking", "starting"}:
+            eventually("the moment", lambda: None, one.pause)
+        hurt(job)
+
+    with ThreadPoolExecutor(1) as beside:
+        struck = beside.submit(strike, None) if one.moment == "asking" else None
+        for user, server in one.servers:
+            site.start(user, server)
+        if struck is not None:
+            struck.result()
+    if struck is None:
+        strike(_victim(site, one))
 
 
 def _victim(site: ChaosSite, one: Round) -> QueuedJob | None:

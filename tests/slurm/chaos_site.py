@@ -135,7 +135,7 @@ class ChaosTrial(Trial):
         text = text.replace('kind = "slurm"\n', f'kind = "slurm"\nnamed_limit = 60\n{self.servers}')
         text = text.replace(
             "poll_seconds = 2\n",
-            f'poll_seconds = 2\nslurm_bin = "{commands}"\ncommand_timeout = {COMMAND_SECONDS}\n',
+            f'poll_seconds = 2\nidle_poll_seconds = 4\nslurm_bin = "{commands}"\ncommand_timeout = {COMMAND_SECONDS}\n',
         )
         self.site_file.write_text(text, encoding="utf-8")
         config = self.data / "jupyterhub_config.py"
@@ -183,13 +183,15 @@ class ChaosSite(SiteStack):
         return dict(answer.json())
 
     def start(self, user: str, server: str, **options: Any) -> None:
-        """Ask for a server as a person does whose connection breaks: again, until somebody has heard it."""
+        """Ask for a server as a person does whose connection breaks: again, until it is under way."""
         body = {"options": {"partition": "normal", "cores": 1, "memory": "500 MiB", "walltime": "2:00:00"} | options}
-        wait_for(
-            f"the start of {user}/{server} to be heard",
-            lambda: self.ask(user, "POST", f"/servers/{server}", json=body),
-            90,
-        )
+
+        def under_way() -> bool:
+            # What has just failed may still be the start that the hub knows of.
+            view = self.ask(user, "POST", f"/servers/{server}", json=body)
+            return view is not None and view["phase"] not in {"none", "failed"}
+
+        wait_for(f"the start of {user}/{server} to be heard", under_way, 90)
 
     def stop(self, user: str, server: str) -> None:
         wait_for(f"the stop of {user}/{server} to be heard", lambda: self.ask(user, "DELETE", f"/servers/{server}"), 90)
