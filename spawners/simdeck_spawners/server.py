@@ -13,8 +13,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import atexit
 import json
 import os
+import shutil
 import signal
 import socket
 import ssl
@@ -28,6 +30,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from simdeck_common.layout import private_dir
+
 from simdeck_spawners.announce import Refused, announce, repeat
 from simdeck_spawners.lean import singleuser_main
 
@@ -35,6 +39,8 @@ HOOKS = "simdeck_walltime_hooks"
 BACKLOG = 256
 HUB_UNREACHABLE = 69
 """Exit status ``simdeck_clusters.ends`` knows: the node cannot reach the hub."""
+LONGEST_BASE = 28
+"""Of the 107 bytes that a Unix socket's path may have, the folder's own name and a kernel's take the rest."""
 CERTIFICATES = {
     "JUPYTERHUB_SSL_KEYFILE": "key.pem",
     "JUPYTERHUB_SSL_CERTFILE": "cert.pem",
@@ -113,6 +119,26 @@ def set_environment(orders: Orders, port: int, target: dict[str, str] | os._Envi
     ends = job_ends(dict(target), orders.walltime_minutes, time.time())
     if ends is not None:
         target["SIMDECK_JOB_ENDS"] = str(ends)
+
+
+def runtime_folder(environment: dict[str, str] | os._Environ[str]) -> Path:
+    """Make this server's own folder on the node (700) for its kernels' sockets and connection files, and name it.
+
+    A TCP port of a kernel can be reached by everybody on the node. A socket's path is limited, so this one is short.
+    Folders of servers that were killed are removed.
+    """
+    base = Path(environment.get("TMPDIR") or "/tmp")  # noqa: S108 - made below under a name of this process, mode 700
+    if len(str(base)) > LONGEST_BASE or not os.access(base, os.W_OK):
+        base = Path("/tmp")  # noqa: S108
+    prefix = f"simdeck-{os.getuid()}-r"
+    for old in base.glob(f"{prefix}*"):
+        pid = old.name.removeprefix(prefix)
+        if pid.isdigit() and int(pid) != os.getpid() and not Path("/proc", pid).exists():
+            shutil.rmtree(old, ignore_errors=True)
+    folder = private_dir(base / f"{prefix}{os.getpid()}")
+    environment["JUPYTER_RUNTIME_DIR"] = str(folder)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
 
 
 def ssl_context(environment: dict[str, str] | os._Environ[str]) -> ssl.SSLContext | None:
@@ -203,6 +229,7 @@ def main(argv: list[str] | None = None) -> int:
         return 78
     port = listener.getsockname()[1]
     set_environment(orders, port, os.environ)
+    runtime_folder(os.environ)
     hub, token = os.environ["JUPYTERHUB_API_URL"], os.environ["JUPYTERHUB_API_TOKEN"]
     signal.signal(signal.SIGTERM, _end_unheard)
     told = _announce_beside(hub, token, port)
@@ -211,7 +238,7 @@ def main(argv: list[str] | None = None) -> int:
     told.wait()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     serve_on(listener, lambda app: warning.attach(app.web_app.settings, app.io_loop.asyncio_loop))
-    arguments = [*orders.arguments, *(["--allow-root"] if os.getuid() == 0 else [])]
+    arguments = [*orders.arguments, "--KernelManager.transport=ipc", *(["--allow-root"] if os.getuid() == 0 else [])]
     sys.argv = ["jupyterhub-singleuser", *arguments]
     start(arguments)
     return 0
