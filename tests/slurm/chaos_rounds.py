@@ -12,6 +12,7 @@ import socket
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 from simdeck_hub.trial import machine
 from slurm.chaos_site import ALICE, BOB, ChaosSite, QueuedJob, eventually
@@ -210,21 +211,22 @@ def play(site: ChaosSite, one: Round) -> None:
         site.nodes("DRAIN")
     _start_and_strike(site, one)
     site.nodes_in_order()
-    struck = one.servers[one.victim] if one.fault in ENDS_ITS_JOB else None
+    struck = {one.servers[one.victim]} if one.fault in ENDS_ITS_JOB else set()
     for user, server in one.servers:
-        if (user, server) == struck:
+        if (user, server) in struck:
             view = site.wait_phase(user, server, "failed", seconds=150)
             assert view["failure"]["code"], view
             assert view["failure"]["detail"], view
-        else:
-            _wait_reachable(site, user, server)
+        elif _wait_settled(site, user, server, may_fail=one.fault == "node_lost") == "failed":
+            # A job that Slurm starts again on a node that is just coming back may be ended with the node for good.
+            struck.add((user, server))
     _check(site, one, before, struck)
     for user, server in one.servers:
-        if (user, server) != struck:
+        if (user, server) not in struck:
             site.stop(user, server)
     wait_for("the queue to be empty", lambda: not site.jobs(), 60)
     for user, server in one.servers:
-        if (user, server) != struck:
+        if (user, server) not in struck:
             site.wait_phase(user, server, "none", seconds=60)
 
 
@@ -262,25 +264,29 @@ def _victim(site: ChaosSite, one: Round) -> QueuedJob | None:
     return wait_for(f"the job of {user}/{server}", its_job, 60)
 
 
-def _wait_reachable(site: ChaosSite, user: str, server: str) -> None:
-    seen = {}
+def _wait_settled(site: ChaosSite, user: str, server: str, *, may_fail: bool) -> str:
+    """Return the phase: running and reachable, or, where it ``may_fail``, ended by its node as the page says."""
+    seen: dict[str, Any] = {}
 
     def there() -> bool:
         site.hurry()
         seen.update(site.view(user, server))
+        if may_fail and seen["phase"] == "failed":
+            return bool(seen["failure"]["code"] == "server-node-failure")
         return seen["phase"] == "running" and site.answers(user, server)
 
     try:
         wait_for(f"{user}/{server} to run and answer", there, 150)
     except AssertionError as error:
         raise AssertionError(f"{error}: {seen}; {site.jobs('all')[-6:]}") from None
+    return str(seen["phase"])
 
 
-def _check(site: ChaosSite, one: Round, before: set[str], struck: tuple[str, str] | None) -> None:
+def _check(site: ChaosSite, one: Round, before: set[str], struck: set[tuple[str, str]]) -> None:
     living = {(job.id, job.name, job.user) for job in site.jobs() if job.state not in {"COMPLETING", "CANCELLED"}}
     known = set()
     for user, server in one.servers:
-        if (user, server) != struck:
+        if (user, server) not in struck:
             job = site.view(user, server)["job"]
             known.add((job["id"], job["name"], user))
     assert living == known
