@@ -226,7 +226,8 @@ class Watcher:
         period = self._period()
         least = LEAST_SECONDS
         if self.failures:
-            period = min(LONGEST_BACKOFF, period * 2 ** min(self.failures, 6))
+            # From the short period: after a hiccup somebody may wait for an end, also where nobody waited before.
+            period = min(LONGEST_BACKOFF, self.cluster.settings.poll_seconds * 2 ** min(self.failures, 6))
             least = period
         period *= self._rng.uniform(0.9, 1.1)
         # First the pause that nobody may cut short, then the rest.
