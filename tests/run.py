@@ -10,8 +10,10 @@ from __future__ import annotations
 import argparse
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -138,7 +140,7 @@ def check() -> bool:
 
 
 def tests(layers: list[str], extra: list[str]) -> bool:
-    """Run the chosen layers in one pytest run."""
+    """Run the chosen layers: those on a real Slurm beside all others, because both mostly wait."""
     chosen = []
     for layer in layers:
         reason = why_not(layer)
@@ -154,8 +156,33 @@ def tests(layers: list[str], extra: list[str]) -> bool:
     if left_out:
         # A test of two layers needs both.
         expression = f"({expression}) and " + " and ".join(f"not {mark}" for mark in left_out)
-    argv = [sys.executable, "-m", "pytest", "-q", "--durations=10", "-m", expression, *extra]
-    return run(f"tests ({', '.join(chosen)})", argv)
+    if "slurm" not in chosen or len(chosen) == 1:
+        return run(f"tests ({', '.join(chosen)})", pytest_argv(expression, extra))
+    others = [layer for layer in chosen if layer != "slurm"]
+    with tempfile.TemporaryDirectory(prefix="simdeck-tests-") as folder, open(f"{folder}/slurm.log", "w+") as log:
+        slurm = f"({expression}) and slurm"
+        beside = subprocess.Popen(
+            pytest_argv(slurm, extra, f"{folder}/slurm"),
+            cwd=ROOT, env=environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+        )  # fmt: skip
+        try:
+            rest = f"({expression}) and not slurm"
+            good = run(f"tests ({', '.join(others)})", pytest_argv(rest, extra, f"{folder}/rest"))
+            code = beside.wait()
+        finally:
+            if beside.poll() is None:
+                beside.send_signal(signal.SIGINT)
+                beside.wait()
+        log.seek(0)
+        say(f"── tests (slurm), run beside the others\n{log.read()}")
+        say(f"── tests (slurm): {'passed' if code == 0 else f'FAILED ({code})'}\n")
+    return good and code == 0
+
+
+def pytest_argv(expression: str, extra: list[str], folder: str | None = None) -> list[str]:
+    """Return pytest's command line; ``folder`` is for its temporary files, apart from those of another run."""
+    apart = [f"--basetemp={folder}"] if folder else []
+    return [sys.executable, "-m", "pytest", "-q", "--durations=10", "-m", expression, *apart, *extra]
 
 
 def bench() -> bool:
