@@ -141,8 +141,12 @@ class Shared:
 @pytest.fixture(scope="module")
 def shared(site: SiteStack) -> Shared:
     with site.client(ALICE) as client:
-        if client.get("/server").json()["state"] != "running":
-            assert client.post("/server").status_code in {200, 202}
+        # Whatever earlier tests left running has ports and kernels of its own.
+        for one in client.get("/servers").json()["items"]:
+            client.delete(f"/servers/{one['name']}?remove=true")
+        wait_for("the end of all her jobs", lambda: not site.slurm("squeue", "--noheader", "--user", ALICE), 120)
+        wait_for("a stopped server", lambda: client.get("/server").json()["state"] == "stopped", 60)
+        assert client.post("/server").status_code in {200, 202}
         wait_for("the server", lambda: client.get("/server").json()["state"] == "running", 120)
     listed = site.slurm("squeue", "--noheader", "--user", ALICE, "--states=RUNNING", "--format=%j %N")
     (node,) = {line.split()[1] for line in listed.splitlines() if not line.startswith("simdeck-calc-")}

@@ -46,6 +46,8 @@ def missing() -> str | None:
     """Return in one line why there can be no Slurm here, or None."""
     if os.getuid() != 0:
         return "a private Slurm needs root"
+    if Path(__file__).resolve().is_relative_to("/tmp"):
+        return "the checkout lies below /tmp, and the nodes have a /tmp of their own"
     lacking = [name for name in ("slurmctld", "slurmd", "munged", "unshare", "ip") if not shutil.which(name)]
     return f"not installed: {', '.join(lacking)}" if lacking else None
 
