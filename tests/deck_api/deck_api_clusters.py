@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from deck_pages.deck_pages_servers import ESTIMATE
+from deck_pages.deck_pages_servers import an_estimate
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, Response
 from simdeck_common.problems import Problem
@@ -44,7 +44,7 @@ def add_routes(app: FastAPI, hub: Any, caller: Any) -> None:
     async def estimate(request: Request) -> Response:
         if mine(request) is None:
             return JSONResponse(MISSING, 404)
-        return refusal(await request.json()) or JSONResponse(ESTIMATE)
+        return refusal(await request.json()) or JSONResponse(an_estimate())
 
     def refusal(body: dict[str, Any]) -> Response | None:
         options = body.get("options", body)

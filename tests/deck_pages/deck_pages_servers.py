@@ -128,11 +128,17 @@ def ended(name: str = "-", **changes: Any) -> dict[str, Any]:
     return server(name, "failed", **{"job": over, "options": OPTIONS, "failure": failure, **changes})
 
 
-ESTIMATE: dict[str, Any] = {
-    "start": before(minutes=-25),
-    "cost": {"core_hours": 8.0, "balance": 8423.5},
-    "sooner": [
-        {"change": "1 hour instead of 2", "options": {**OPTIONS, "walltime_minutes": 60}, "start": before(seconds=10)},
-        {"change": "2 cores instead of 4", "options": {**OPTIONS, "cores": 2}, "start": before(minutes=-10)},
-    ],
-}
+def an_estimate() -> dict[str, Any]:
+    """Return a start that is 25 minutes away, and two that are sooner."""
+    return {
+        "start": before(minutes=-25),
+        "cost": {"core_hours": 8.0, "balance": 8423.5},
+        "sooner": [
+            {
+                "change": "1 hour instead of 2",
+                "options": OPTIONS | {"walltime_minutes": 60},
+                "start": before(seconds=10),
+            },
+            {"change": "2 cores instead of 4", "options": {**OPTIONS, "cores": 2}, "start": before(minutes=-10)},
+        ],
+    }

@@ -22,7 +22,7 @@ from deck_pages_samples import (
     running,
     task,
 )
-from deck_pages_servers import ESTIMATE, OPTIONS, beta, cluster_view, ended, job, queued, running_job, server
+from deck_pages_servers import OPTIONS, an_estimate, beta, cluster_view, ended, job, queued, running_job, server
 from simdeck_common.problems import Problem
 
 
@@ -213,7 +213,7 @@ def site_world() -> World:
             server("booting-1", "booting", job=job(state="RUNNING", reason="", position=None, nodes="node03"), options=OPTIONS | {"app": "phonons"}),
             server("idle-1"),
         ],
-        answer=ESTIMATE,
+        answer=an_estimate(),
         begun={key: value for key, value in OPTIONS.items() if key != "app"},
         source="last",
     )  # fmt: skip
