@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import pwd
 import secrets
 import subprocess
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -93,6 +95,34 @@ print(json.dumps(found))
 """
 
 
+def run_on(
+    site: SiteStack, node: str, script: str, *, user: str = "root", given: Any = None, words: tuple[str, ...] = ()
+) -> Any:
+    """Run a Python script on a node as an account; return the JSON that it prints."""
+    argv = ["runuser", "-u", user, "--", "/usr/bin/python3", "-I", "-c", script, *words]
+    done = subprocess.run(
+        site.trial.slurm.nodes[node].argv(argv), input=json.dumps(given), capture_output=True, text=True,
+        check=False, timeout=90,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def ports_on(site: SiteStack, node: str) -> list[int]:
+    found: list[int] = run_on(site, node, PORTS, words=(str(pwd.getpwnam(ALICE).pw_uid),))
+    return found
+
+
+def processes_of(user: str) -> list[str]:
+    """Return what an account runs, for a failed test's message."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if entry.name.isdigit() and entry.stat().st_uid == pwd.getpwnam(user).pw_uid:
+                found.append((entry / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+    return found
+
+
 class Shared:
     """The node on which Alice's server runs, with a kernel of hers and a note in her home."""
 
@@ -103,21 +133,16 @@ class Shared:
         self.tokens = {ALICE: site.token(ALICE, "access:servers!user"), BOB: site.token(BOB, "access:servers!user")}
         self.kernel = ""
         # Before the first kernel there is no other.
-        (self.port,) = self.ports()
+        ports = self.ports()
+        assert len(ports) == 1, f"{ports} on {node}: {processes_of(ALICE)}"
+        (self.port,) = ports
 
     def run(self, script: str, *, user: str = "root", given: Any = None, words: tuple[str, ...] = ()) -> Any:
         """Run a Python script on the node as an account; return the JSON that it prints."""
-        argv = ["runuser", "-u", user, "--", "/usr/bin/python3", "-I", "-c", script, *words]
-        done = subprocess.run(
-            self.site.trial.slurm.nodes[self.node].argv(argv), input=json.dumps(given), capture_output=True, text=True,
-            check=False, timeout=90,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
+        return run_on(self.site, self.node, script, user=user, given=given, words=words)
 
     def ports(self) -> list[int]:
-        found: list[int] = self.run(PORTS, words=(str(pwd.getpwnam(ALICE).pw_uid),))
-        return found
+        return ports_on(self.site, self.node)
 
     def sockets(self) -> list[str]:
         found: list[str] = self.run(SOCKETS, words=(str(pwd.getpwnam(ALICE).pw_uid),))
@@ -146,6 +171,11 @@ def shared(site: SiteStack) -> Shared:
             client.delete(f"/servers/{one['name']}?remove=true")
         wait_for("the end of all her jobs", lambda: not site.slurm("squeue", "--noheader", "--user", ALICE), 120)
         wait_for("a stopped server", lambda: client.get("/server").json()["state"] == "stopped", 60)
+        # A kernel whose server is gone notices it a moment after the job has left the queue.
+        try:
+            wait_for("free nodes", lambda: not any(ports_on(site, node) for node in site.trial.slurm.nodes), 60)
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {processes_of(ALICE)}") from None
         assert client.post("/server").status_code in {200, 202}
         wait_for("the server", lambda: client.get("/server").json()["state"] == "running", 120)
     listed = site.slurm("squeue", "--noheader", "--user", ALICE, "--states=RUNNING", "--format=%j %N")
