@@ -59,7 +59,14 @@ configure_auth(
 )
 
 c.JupyterHub.services = [
-    {"name": "deck", "url": "http://127.0.0.1:1", "api_token": "deck-token-of-the-tests", "oauth_no_confirm": True},
+    # Without a url: the hub would wait half a minute for a service that does not answer.
+    {
+        "name": "deck",
+        "api_token": "deck-token-of-the-tests",
+        "oauth_no_confirm": True,
+        "oauth_client_id": "service-deck",
+        "oauth_redirect_uri": f"{url}/services/deck/oauth_callback",
+    },
     {"name": "lister", "api_token": "token-of-the-service-that-lists-users"},
 ]
 c.JupyterHub.load_roles = [
