@@ -1,0 +1,87 @@
+"""Words for people: the workflow backend and its runs. Kept in the order of the path a person takes."""
+
+from __future__ import annotations
+
+from simdeck_common.catalogue.entry import Entry
+
+ENTRIES: dict[str, Entry] = {
+    "workflow-not-found": Entry(
+        404,
+        "No such workflow",
+        "No installed app has a workflow called {workflow}.",
+        "List the workflows to see their names, or install the app that brings it.",
+    ),
+    "run-not-found": Entry(404, "No such run", "You have no run {run}.", "List your runs to see their ids."),
+    "run-ended": Entry(
+        409,
+        "The run has ended",
+        "This cannot be done to a run that has ended; this one is {state}.",
+        "Retry the run to have it done again.",
+    ),
+    "run-not-ended": Entry(
+        409, "The run goes on", "This can only be done to a run that has ended.", "Wait for its end, or cancel it."
+    ),
+    "run-file-not-found": Entry(
+        404, "No such file", "The run has no file {path}.", "List the run's files to see their paths."
+    ),
+    "worker-unavailable": Entry(
+        503,
+        "The workflow engine does not answer",
+        "The process that carries out your runs could not be reached: {reason}.",
+        "It is started again by itself and no run is lost; if this stays, see its log in {log}.",
+    ),
+    "calculation-failed": Entry(
+        500,
+        "The calculation did not succeed",
+        "The workflow ended without a result: {message}",
+        "Read the run's log, change the inputs and submit again.",
+    ),
+    "job-refused": Entry(
+        500,
+        "The cluster refused the job",
+        "The cluster {cluster} does not take the calculation's job: {sentence}",
+        "Choose another cluster or ask for less; if it says account or partition, ask the administrator.",
+    ),
+    "job-out-of-memory": Entry(
+        500,
+        "The calculation needed more memory",
+        "The cluster stopped the calculation because it used more memory than its limit ({memory}).",
+        "Make the system smaller, or run it with more memory.",
+    ),
+    "job-time-limit": Entry(
+        500,
+        "The calculation ran out of time",
+        "The cluster stopped the calculation at its time limit ({walltime}).",
+        "Retry the run, make the system smaller, or run it with a longer time limit.",
+    ),
+    "job-node-failed": Entry(
+        500,
+        "A node of the cluster failed",
+        "The calculation ended because {node} of {cluster} stopped working; it is not the calculation's fault.",
+        "Retry the run; the cluster uses another node.",
+    ),
+    "job-preempted": Entry(
+        500,
+        "The calculation had to make room",
+        "The cluster {cluster} stopped the calculation in favour of a job with precedence.",
+        "Retry the run, or choose a cluster or partition without pre-emption.",
+    ),
+    "job-cancelled": Entry(
+        500,
+        "The job was cancelled on the cluster",
+        "Somebody, or the cluster {cluster} itself, cancelled the calculation's job from outside of Simdeck.",
+        "Retry the run; if that happens again, ask the cluster's administrator why.",
+    ),
+    "workflow-crashed": Entry(
+        500,
+        "The workflow met an error in its own code",
+        "The workflow stopped with an error: {message}",
+        "Read the run's log; if the inputs are fine, report it to the app's author.",
+    ),
+    "app-version-gone": Entry(
+        409,
+        "The app's version is no longer there",
+        "Version {version} of {app} is not installed any more.",
+        "Submit the run again to use the version that is installed now.",
+    ),
+}

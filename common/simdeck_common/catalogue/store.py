@@ -1,0 +1,189 @@
+"""Words for people: registries, manifests, installs. Kept in the order of the path a person takes."""
+
+from __future__ import annotations
+
+from simdeck_common.catalogue.entry import Entry
+
+ENTRIES: dict[str, Entry] = {
+    "registry-unreachable": Entry(
+        503,
+        "The app registry cannot be read",
+        "The registry {location} cannot be read: {reason}.",
+        "Installed apps still work. Try again later, or ask the administrator to check the registry.",
+    ),
+    "app-not-found": Entry(
+        404, "No such app", "No registry offers an app called {app}.", "Look for the app in the store."
+    ),
+    "version-not-found": Entry(
+        404,
+        "No such version",
+        "The app {app} has no version {version}.",
+        "Choose one of the versions listed on the app's page.",
+    ),
+    "app-not-installed": Entry(404, "Not installed", "The app {app} is not installed.", "Install it from the store."),
+    "app-busy": Entry(
+        409,
+        "The app is being changed",
+        "Another install, update or removal of {app} is going on.",
+        "Wait until it has ended, or cancel it, and try again.",
+    ),
+    "no-previous-version": Entry(
+        409,
+        "Nothing to go back to",
+        "The app {app} has no earlier version to go back to.",
+        "Install the version you want from the store.",
+    ),
+    "app-needs-python": Entry(
+        422,
+        "The app needs another Python",
+        "{app} {version} needs Python {needed}; this deck's apps run on Python {found}.",
+        "Choose another version of the app, or ask the administrator for that Python.",
+    ),
+    "app-needs-simdeck": Entry(
+        422,
+        "The app needs a newer Simdeck",
+        "{app} {version} needs Simdeck {needed} or newer; the registry offers {found}.",
+        "Choose an older version of the app, or ask the administrator to update Simdeck.",
+    ),
+    "page-fails": Entry(
+        422,
+        "The page does not run",
+        "The page does not run: {reason}.",
+        "Open it with `simdeck app dev`, or run the notebook in the app's environment, and mend the cell.",
+    ),
+    "file-changed": Entry(
+        502,
+        "A file is not what the registry promised",
+        "{name} does not match the registry's SHA-256 checksum.",
+        "Nothing was installed. Try again; if it comes back, tell the registry's maintainer.",
+    ),
+    "install-hash": Entry(
+        502,
+        "A package is not what the app's lock promised",
+        "{name} does not match the checksum in the app's requirements.lock.",
+        "Nothing was installed. Tell the app's author: the lock or the package was changed.",
+    ),
+    "install-offline": Entry(
+        503,
+        "The packages cannot be fetched",
+        "The package index did not answer while {app} was being installed.",
+        "Nothing was changed. Check the network connection and try again.",
+    ),
+    "install-unresolved": Entry(
+        422,
+        "The app's packages do not fit",
+        "The packages that {app} {version} locks cannot be installed here.",
+        "Nothing was changed. The log says which package is concerned; choose another version, or tell the app's author.",
+    ),
+    "install-disk-full": Entry(
+        507,
+        "The disk is full",
+        "There was no space left while {app} was being installed.",
+        "Nothing was changed. Free some space (for example by removing old versions of apps) and try again.",
+    ),
+    "install-failed": Entry(
+        500,
+        "The app could not be installed",
+        "Installing {app} {version} failed in the step “{step}”.",
+        "Nothing was changed. The log's last lines say why; try again, or show them to the app's author.",
+    ),
+    "app-broken": Entry(
+        422,
+        "The app does not work",
+        "{app} {version} was built, but {reason}.",
+        "Nothing was changed. Choose another version, or show the log to the app's author.",
+    ),
+    "app-does-not-start": Entry(
+        422,
+        "The app does not start here",
+        "{app} {version} does not start on this machine: {reason}.",
+        "Nothing was changed. Show this to whoever looks after the machine: a system library or a processor feature may be missing.",
+    ),
+    "install-cancelled": Entry(
+        499,
+        "Cancelled",
+        "The installation of {app} was cancelled.",
+        "Nothing was changed. Install it again whenever you like.",
+    ),
+    "manifest-invalid": Entry(
+        422,
+        "The app's description is not valid",
+        "{file}, line {line}: {reason}.",
+        "Correct it as docs/apps.md says: {hint}.",
+    ),
+    "source-unsupported": Entry(
+        422,
+        "This kind of source is not supported yet",
+        "{url} cannot be read: {reason}.",
+        "Use a file: folder, a wheel or archive at a file: or https: address, or git+https: and git+file:.",
+    ),
+    "source-invalid": Entry(
+        422,
+        "The source of a release cannot be used",
+        "{url} cannot be used: {reason}.",
+        "Correct the release in apps.yaml or the project it names.",
+    ),
+    "app-name": Entry(
+        422,
+        "Not a name for an app",
+        "{name!r} cannot be an app's name.",
+        "Use lower-case letters, digits and single dashes, beginning with a letter; at most 40 characters.",
+    ),
+    "app-kind": Entry(
+        422,
+        "There is no such template",
+        "There is no template called {kind}.",
+        "Choose one of: {known}.",
+    ),
+    "folder-taken": Entry(
+        409,
+        "The folder is not empty",
+        "{folder} exists and is not an empty folder.",
+        "Nothing was written. Name a folder that does not exist yet.",
+    ),
+    "lock-failed": Entry(
+        422,
+        "The packages could not be locked",
+        "The lock was not made: {reason}.",
+        "Loosen the requirement named, or make the network reachable; an earlier lock is unchanged.",
+    ),
+    "aiidalab-unresolved": Entry(
+        422,
+        "The app's packages do not fit together",
+        "What the AiiDAlab app {app} asks for cannot be locked: {reason}.",
+        "Its author must loosen a requirement; for a registry of your own, `environment` in apps.yaml replaces them.",
+    ),
+    "post-install-failed": Entry(
+        422,
+        "The app's own script failed",
+        "The post_install script of {app} {version} failed: {reason}.",
+        "The app was taken away again. Show the log to the app's author, or ask the administrator to leave the script out.",
+    ),
+    "registry-untrusted": Entry(
+        502,
+        "The registry cannot be trusted",
+        "What {location} serves is refused: {reason}.",
+        "Nothing was installed. Tell your administrator: the site pins this registry's key in its site file.",
+    ),
+    "registry-expired": Entry(
+        502,
+        "The registry's signatures have run out",
+        "What {location} serves was signed too long ago, so newer releases may be held back.",
+        "Its maintainer must build it again; until then installed apps go on working.",
+    ),
+    "keys-exist": Entry(
+        409,
+        "There are keys already",
+        "{folder} holds the keys of a registry already.",
+        "Nothing was changed. Name an empty folder, or renew root.json with `renew`.",
+    ),
+    "keys-unusable": Entry(
+        500,
+        "A signing key cannot be used",
+        "The key {path} cannot be used: {reason}.",
+        "Name the folder that `python -m simdeck_appstore.signing init` made.",
+    ),
+    "registry-invalid": Entry(
+        422, "The registry's source is not valid", "{file}: {reason}.", "Correct the file as docs/apps.md says."
+    ),
+}
