@@ -111,11 +111,29 @@ class SimdeckWheel(Model):
     wheel: FileRef
 
 
+class CheckItem(Model):
+    """One thing that was tried; ``state`` is ``passed``, ``failed``, ``warning`` or ``skipped``."""
+
+    name: str
+    state: str
+    detail: str = ""
+
+
+class CheckRecord(Model):
+    """What the check of a release found; ``when`` is ISO 8601 UTC, ``python`` the Python it ran on."""
+
+    passed: bool
+    when: str
+    python: str = ""
+    items: list[CheckItem] = []
+
+
 class Release(Model):
     """One installable version of an app.
 
     ``tree`` is the archive of an AiiDAlab app; its ``wheel`` is that of the package it may bring, and ``package`` is
-    empty. Any other app is its ``wheel`` alone.
+    empty. Any other app is its ``wheel`` alone. ``check`` is the record of its check (``checks`` are the modules that an
+    install runs), ``changelog`` what changed in it, in Markdown.
     """
 
     version: str = Field(pattern=r"^[0-9A-Za-z][0-9A-Za-z.+!-]*$")
@@ -133,6 +151,9 @@ class Release(Model):
     checks: list[str] = []
     needs: list[str] = []
     source: str | None = None
+    changelog: str = ""
+    released: str | None = None
+    check: CheckRecord | None = None
 
     @model_validator(mode="after")
     def _has_content(self) -> Release:
@@ -167,6 +188,7 @@ class RegistryApp(Model):
     description: str = ""
     categories: list[str] = []
     keywords: list[str] = []
+    methods: list[str] = []
     authors: str = ""
     license: str = ""
     links: Links = Links()
@@ -183,14 +205,22 @@ class RegistryApp(Model):
 
 
 class IndexEntry(Model):
-    """One app in the store's list."""
+    """One app in the store's list.
+
+    ``codes``, ``healthy`` (the check's outcome, None: not checked) are those of the latest release; ``text`` holds the
+    description's words for the search.
+    """
 
     id: str
     title: str
     summary: str
     categories: list[str] = []
     keywords: list[str] = []
+    methods: list[str] = []
+    codes: list[str] = []
+    text: str = ""
     authors: str = ""
+    healthy: bool | None = None
     logo: str | None = None
     latest: str
     versions: list[str]
@@ -216,7 +246,10 @@ class RegistryIndex(Model):
 
 
 class InstalledApp(Model):
-    """One installed app of a user. ``logo`` is a path within its registry; ``installed`` is ISO 8601 UTC."""
+    """One installed app of a user. ``logo`` is a path within its registry; ``installed`` is ISO 8601 UTC.
+
+    A ``pinned`` app stays at that version: it is offered no updates.
+    """
 
     id: str
     title: str
@@ -228,6 +261,7 @@ class InstalledApp(Model):
     logo: str | None = None
     workflows: list[str] = []
     installed: str
+    pinned: str | None = None
 
 
 class VersionRecord(Model):
