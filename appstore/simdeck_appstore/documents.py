@@ -13,6 +13,7 @@ from packaging.version import Version
 
 from simdeck_appstore.models import BuildProblem, Category, IndexEntry, RegistryApp, RegistryIndex, SimdeckWheel
 from simdeck_appstore.records import ReleaseRecord
+from simdeck_appstore.search import gist
 
 
 def registry_app(app: str, records: list[ReleaseRecord], simdeck: SimdeckWheel | None) -> RegistryApp:
@@ -27,6 +28,7 @@ def registry_app(app: str, records: list[ReleaseRecord], simdeck: SimdeckWheel |
         description=shown.description,
         categories=shown.categories,
         keywords=shown.keywords,
+        methods=shown.methods,
         authors=shown.authors,
         license=shown.license,
         links=shown.links,
@@ -43,13 +45,18 @@ def registry_app(app: str, records: list[ReleaseRecord], simdeck: SimdeckWheel |
 
 
 def index_entry(app: RegistryApp) -> IndexEntry:
+    latest = app.release()
     return IndexEntry(
         id=app.id,
         title=app.title,
         summary=app.summary,
         categories=app.categories,
         keywords=app.keywords,
+        methods=app.methods,
+        codes=latest.codes if latest else [],
+        text=gist(app.description),
         authors=app.authors,
+        healthy=latest.check.passed if latest and latest.check else None,
         logo=app.logo.path if app.logo else None,
         latest=app.latest,
         versions=[release.version for release in app.releases],

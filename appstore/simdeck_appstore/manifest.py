@@ -127,6 +127,9 @@ class Manifest(Strict):
     codes: list[Sentence] = Field(
         [], description="Simulation codes the site must offer; empty when the app brings all."
     )
+    methods: list[Sentence] = Field(
+        [], max_length=12, description="Methods it computes with, such as “DFT” or “GFN2-xTB”; people search for them."
+    )
     checks: list[Annotated[str, Field(pattern=MODULE)]] = Field(
         [],
         max_length=8,
@@ -138,7 +141,7 @@ class Manifest(Strict):
 
     @model_validator(mode="after")
     def _no_twice(self) -> Manifest:
-        for name in ("categories", "workflows", "checks", "screenshots"):
+        for name in ("categories", "methods", "workflows", "checks", "screenshots"):
             values = getattr(self, name)
             if len(set(values)) != len(values):
                 raise ValueError(f"{name} names something twice")

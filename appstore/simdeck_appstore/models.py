@@ -132,7 +132,7 @@ class Release(Model):
     """One installable version of an app.
 
     ``tree`` is the archive of an AiiDAlab app; its ``wheel`` is that of the package it may bring, and ``package`` is
-    empty. Any other app is its ``wheel`` alone. ``check`` is the record of its check (``checks`` are the modules that an
+    empty. Any other app is its ``wheel`` alone. ``check`` is the record of its check (``checks`` are modules that an
     install runs), ``changelog`` what changed in it, in Markdown.
     """
 

@@ -11,13 +11,14 @@ from packaging.version import Version
 from pydantic import BaseModel, ConfigDict
 from simdeck_common.problems import Problem
 
+from simdeck_appstore import changelog
 from simdeck_appstore.hashing import file_ref, sha256_of, tree_hash
 from simdeck_appstore.manifest import Project, load_project
 from simdeck_appstore.models import Citation, CommandEntry, Entry, FileRef, Links, NotebookEntry, Release, Resources
 from simdeck_appstore.sources import ReleaseSpec, locate
 from simdeck_appstore.wheels import WheelBuilder, WheelInfo, inspect_wheel, unpack_description
 
-RECORD_FORMAT = "1"
+RECORD_FORMAT = "2"
 
 
 class ReleaseRecord(BaseModel):
@@ -33,6 +34,7 @@ class ReleaseRecord(BaseModel):
     description: str
     categories: list[str]
     keywords: list[str]
+    methods: list[str] = []
     authors: str
     license: str
     links: Links
@@ -123,6 +125,7 @@ def make_record(
         entry = NotebookEntry(path=manifest.entry.path)
     else:
         entry = CommandEntry(command=manifest.entry.command)
+    changes, day = changelog.read(project.folder, project.version)
     release = Release(
         version=project.version,
         wheel=store.add(wheel),
@@ -137,6 +140,8 @@ def make_record(
         checks=manifest.checks,
         needs=manifest.needs,
         source=spec.url if spec.url.startswith(("https:", "git+https:")) else None,
+        changelog=changes,
+        released=day,
     )
     return ReleaseRecord(
         key=key,
@@ -147,6 +152,7 @@ def make_record(
         description=info.description,
         categories=manifest.categories,
         keywords=info.keywords,
+        methods=manifest.methods,
         authors=info.authors,
         license=info.license,
         links=_links(info.urls),
