@@ -77,22 +77,25 @@ def certificates(paths: dict[str, str]) -> dict[str, str]:
     return {CERTIFICATE_FILES[kind]: Path(path).read_text(encoding="utf-8") for kind, path in paths.items()}
 
 
-def alt_names(fleet: SlurmFleet, wanted: options.Wanted) -> list[str]:
+def alt_names(fleet: SlurmFleet, entry: Entry) -> list[str]:
     """Return the names and addresses of every node the job may get: which one is known only when it runs.
 
     Raises
     ------
     Problem
-        The partition has more nodes than one certificate can name.
+        ``cluster-unavailable``: they are not known yet; ``server-certificate``: more than one certificate can name.
     """
-    cluster, chosen = wanted
-    snapshot = fleet.snapshot(cluster)
-    nodes = list(snapshot.nodes_of(chosen["partition"])) if snapshot is not None else []
+    partition = entry.options["partition"]
+    snapshot = fleet.snapshot(entry.cluster)
+    nodes = list(snapshot.nodes_of(partition)) if snapshot is not None else []
     names = {
         f"{'IP' if _is_number(one) else 'DNS'}:{one}" for node in nodes for one in (node.address, node.host) if one
     }
+    if not names and (snapshot is None or snapshot.facts_taken is None):
+        label = fleet.clusters[entry.cluster].settings.label
+        raise Problem("cluster-unavailable", cluster=label, reason="its nodes are not known yet")
     if not names or len(names) > MOST_NAMES:
-        raise Problem("server-certificate", partition=chosen["partition"], count=len(names))
+        raise Problem("server-certificate", partition=partition, count=len(names))
     return sorted(names)
 
 

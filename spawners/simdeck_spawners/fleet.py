@@ -274,10 +274,10 @@ class SlurmFleet(LoggingConfigurable):  # type: ignore[misc]
             Slurm, or the user's side, refused.
         """
         cluster = self.clusters[entry.cluster]
-        contents = await files(entry)
-        await crash_point("before-write")
         tried = entry.tried
         try:
+            contents = await files(entry)
+            await crash_point("before-write")
             await cluster.write(entry.user, entry.job_name, contents)
             await crash_point("after-write")
             current = self.book.get(entry.id)

@@ -73,7 +73,6 @@ class SimdeckSlurmSpawner(SlurmSpawner):  # type: ignore[misc]
 
     entry_id = ""
     _wanted: options.Wanted | None = None
-    _certificates: dict[str, str] | None = None
     _leave = False
     """The hub lets go of this object; the job goes on and is taken up again."""
 
@@ -172,14 +171,14 @@ class SimdeckSlurmSpawner(SlurmSpawner):  # type: ignore[misc]
             self.api_token = token
             return entry
         # The key is gone. A server that has not read its orders yet gets the new token.
-        entry = self.fleet.update(entry.id, token=self.fleet.seal.close(self.api_token))
         if entry.stage is Stage.SUBMITTED:
             await self.fleet.clusters[entry.cluster].write(entry.user, entry.job_name, await self._files(entry))
-        return entry
+        # Written down last: until then, another try writes the orders anew.
+        return self.fleet.update(entry.id, token=self.fleet.seal.close(self.api_token))
 
     async def _files(self, entry: Entry) -> dict[str, Any]:
         self.entry_id = entry.id
-        return files.make(self, entry, self._certificates or {})
+        return files.make(self, entry, await self._certificates(entry))
 
     async def _until_it_answers(self) -> str:
         clocks = Clocks(self.fleet)
@@ -318,17 +317,32 @@ class SimdeckSlurmSpawner(SlurmSpawner):  # type: ignore[misc]
     # --- inner TLS and the server's environment -----------------------------------------------------------------
 
     async def create_certs(self) -> dict[str, Any]:
-        """Make a certificate that fits whichever node the job will get."""
-        names: Any = self.ssl_alt_names  # type: ignore[has-type]
-        if self._wanted is not None and not names:
-            self.ssl_alt_names = files.alt_names(self.fleet, self._wanted)
-        made: dict[str, Any] = await super().create_certs()
-        return made
+        """Make none yet: they are made with the server's orders, when it is certain which nodes they must name."""
+        return dict.fromkeys(files.CERTIFICATE_FILES, "")
 
     async def move_certs(self, paths: dict[str, str]) -> dict[str, str]:
-        """Take the certificates along with the server's orders; it finds them beside these."""
-        self._certificates = files.certificates(paths)
+        """Return what the server finds beside its orders."""
         return {kind: files.CERTIFICATE_FILES[kind] for kind in paths}
+
+    async def _certificates(self, entry: Entry) -> dict[str, str]:
+        """Make a certificate that fits whichever node the job will get, and return it as files.
+
+        Raises
+        ------
+        Problem
+            ``cluster-unavailable``: the nodes are not known yet; ``server-certificate``: there are too many.
+        """
+        if not self.internal_ssl:
+            return {}
+        names: Any = self.ssl_alt_names  # type: ignore[has-type]
+        if not names:
+            self.ssl_alt_names = files.alt_names(self.fleet, entry)
+        try:
+            made: dict[str, Any] = await super().create_certs()
+            # JupyterHub keeps one file for each person, which their next server overwrites: no await in between.
+            return files.certificates(made)
+        finally:
+            self.ssl_alt_names = names
 
     def get_env(self) -> dict[str, str]:
         """Return what JupyterHub and the contract promise to a server; nothing of the hub's own environment."""
@@ -336,8 +350,9 @@ class SimdeckSlurmSpawner(SlurmSpawner):  # type: ignore[misc]
         env.pop("JPY_API_TOKEN", None)
         if files.LATE not in self.extensions:
             env["SIMDECK_LATE_EXTENSIONS"] = files.LATE
-        if self._wanted is not None:
-            minutes = self.fleet.clusters[self._wanted[0]].settings.warning_minutes
+        entry = self.entry
+        if entry is not None:
+            minutes = self.fleet.clusters[entry.cluster].settings.warning_minutes
             env["SIMDECK_WALLTIME_WARNING"] = str(minutes * 60)
         return env | {"SIMDECK_API": self.fleet.api, "SIMDECK_INSTANCE": self.fleet.instance}
 
