@@ -87,25 +87,19 @@ def make(user: str, settings: AgentSettings, home: UserHome) -> AgentApp:
     # that a workflow's inputs use.
     sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
 
-    from simdeck_appstore.installer import Installer, InstallerSettings
+    from simdeck_appstore.installer import Installer
     from simdeck_workflows.backend import Backend, BackendSettings
 
     private_dir(home.agent)
-    installer = Installer(
-        private_dir(home.apps),
-        InstallerSettings(
-            registries=list(settings.registries),
-            uv=settings.uv,
-            python=settings.app_python,
-            describe_argv=[str(settings.backend_python), "-m", "simdeck_workflows.engine.describe"],
-        ),
-    )
+    installer = Installer(private_dir(home.apps), settings.installer())
     backend = Backend(
         home,
         BackendSettings(
             backend_python=settings.backend_python,
             worker_idle_seconds=settings.worker_idle_seconds,
             clusters=tuple(settings.clusters),
+            notices=settings.notices,
+            user=user,
         ),
     )
     return AgentApp(user, home, settings, installer, backend)

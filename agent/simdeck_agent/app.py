@@ -75,7 +75,9 @@ class AgentApp:
         self.app = FastAPI(
             title="Simdeck agent", openapi_url=None, docs_url=None, redoc_url=None, lifespan=self._lifespan
         )
-        self.app.state.agent = Agent(user, installer, backend, self.tasks, self.mark, self.closing)
+        self.app.state.agent = Agent(
+            user, installer, backend, self.tasks, self.mark, self.closing, policy=settings.apps
+        )
         problem_answers.install(self.app)
         for router in api.ROUTERS:
             self.app.include_router(router)

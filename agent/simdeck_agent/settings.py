@@ -7,9 +7,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from simdeck_appstore.installer_settings import InstallerSettings
+from simdeck_appstore.policy import OPEN, AppPolicy
+from simdeck_appstore.registries import RegistrySource
 from simdeck_common.files import write_atomically
 from simdeck_workflows.clusters import RunCluster
+from simdeck_workflows.policy import NoticeSettings
 
 
 class SiteAgents(BaseModel):
@@ -39,9 +43,12 @@ class AgentSettings(BaseModel):
         default=None, description="Python that app environments are made with; null: the one agents run on."
     )
     uv: Path = Field(description="The uv program that makes app environments.")
-    registries: list[str] = Field(
-        default_factory=list, description="Built registries in the order they are asked: folders or http(s) addresses."
+    registries: list[RegistrySource] = Field(
+        default_factory=list,
+        description="Built registries in the order they are asked; an address alone is one without a pinned key.",
     )
+    apps: AppPolicy = Field(default=OPEN, description="What the site offers of them, and how apps are installed.")
+    site_apps: Path | None = Field(default=None, description="Folder of the apps that are installed for everybody.")
     idle_seconds: float = Field(
         default=900.0, gt=0, description="Seconds without request, unfinished run or task after which an agent ends."
     )
@@ -50,6 +57,9 @@ class AgentSettings(BaseModel):
     )
     clusters: list[RunCluster] = Field(
         default_factory=list, description="Clusters that runs may use, the default first; empty: this machine alone."
+    )
+    notices: NoticeSettings = Field(
+        default_factory=NoticeSettings, description="How people are told that their runs have ended."
     )
     start_timeout: float = Field(
         default=30.0, gt=0, description="Seconds the launcher waits for a started agent to answer."
@@ -62,6 +72,25 @@ class AgentSettings(BaseModel):
     site: SiteAgents | None = Field(
         default=None, description="Given on a site: agents are their own Unix users and live in ~/.simdeck."
     )
+
+    @field_validator("registries", mode="before")
+    @classmethod
+    def addresses_stand_for_registries(cls, value: object) -> object:
+        """Take a folder or an address alone as a registry without a key."""
+        if isinstance(value, list):
+            return [RegistrySource.of(item) if isinstance(item, (str, Path)) else item for item in value]
+        return value
+
+    def installer(self) -> InstallerSettings:
+        """Return what an installer of apps needs to know."""
+        return InstallerSettings(
+            registries=self.registries,
+            uv=self.uv,
+            python=self.app_python,
+            describe_argv=[str(self.backend_python), "-m", "simdeck_workflows.engine.describe"],
+            post_install=self.apps.post_install,
+            policy=self.apps,
+        )
 
     @classmethod
     def read(cls, path: Path) -> AgentSettings:

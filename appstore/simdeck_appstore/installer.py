@@ -13,11 +13,13 @@ from pathlib import Path
 from simdeck_common.layout import private_dir
 from simdeck_common.problems import Problem
 
+from simdeck_appstore import policy as rules
 from simdeck_appstore.aiidalab.install import AiidalabInstallation
 from simdeck_appstore.installation import Installation
 from simdeck_appstore.installer_settings import InstallerSettings
 from simdeck_appstore.kernelspec import write_kernel
 from simdeck_appstore.models import InstalledApp, Progress, RegistryApp, Release
+from simdeck_appstore.registries import UNTRUSTED, RegistrySource
 from simdeck_appstore.registry import Registry
 from simdeck_appstore.rubbish import remove_tree
 from simdeck_appstore.sources import APP_ID
@@ -25,6 +27,7 @@ from simdeck_appstore.versions import AppFolder
 
 __all__ = ["Installer", "InstallerSettings"]
 
+NOT_NEEDED = frozenset({"registry-unreachable", "version-not-offered", "app-not-found", *UNTRUSTED})
 Report = Callable[[Progress], None]
 
 
@@ -38,7 +41,8 @@ class Installer:
     def __init__(self, apps: Path, settings: InstallerSettings) -> None:
         self.apps = apps.absolute()
         self.settings = settings
-        self.registries = [Registry(location) for location in settings.registries]
+        self.sources = [RegistrySource.of(source) for source in settings.registries]
+        self.registries = [source.open(self.apps / ".trust") for source in self.sources]
 
     def installed(self) -> list[InstalledApp]:
         """Return the installed apps by title."""
@@ -77,8 +81,8 @@ class Installer:
         Raises
         ------
         Problem
-            ``app-busy``, ``app-not-found``, ``version-not-found``, ``registry-unreachable``, ``app-needs-…``,
-            ``file-changed``, ``install-…``, ``app-broken``. Nothing is changed then.
+            ``app-busy``, ``app-not-found``, ``version-not-found``, ``version-not-offered``, ``registry-…``,
+            ``app-needs-…``, ``file-changed``, ``install-…``, ``app-broken``. Nothing is changed then.
         """
         folder = AppFolder(self.apps, app)
         private_dir(self.apps)
@@ -88,8 +92,8 @@ class Installer:
             try:
                 registry, document, release = self._resolve(app, version)
             except Problem as problem:
-                # Going back to a version that lies here needs no registry.
-                if problem.code != "registry-unreachable" or version not in folder.versions():
+                # Going back to a version that lies here needs no registry, and nobody's leave.
+                if problem.code not in NOT_NEEDED or version not in folder.versions():
                     raise
                 return self._switch(folder, str(version), report)
             if self._is_installed(folder, release):
@@ -187,19 +191,30 @@ class Installer:
             return
 
     def _resolve(self, app: str, version: str | None) -> tuple[Registry, RegistryApp, Release]:
-        """Return the first registry that has the app, with the release wanted."""
+        """Return the first registry that has the app, with the release wanted.
+
+        A registry that cannot be trusted, or is away and not optional, might have it: those after it are not asked.
+        """
+        policy = self.settings.policy
+        rules.check(policy, app, None, None)
         refusal = Problem("app-not-found", field="app", app=app)
-        for registry in self.registries:
+        for source, registry in zip(self.sources, self.registries, strict=True):
             try:
                 document = registry.app(app)
             except Problem as problem:
+                if problem.code in UNTRUSTED or (problem.code == "registry-unreachable" and not source.optional):
+                    raise
                 if problem.code == "registry-unreachable" or refusal.code != "registry-unreachable":
                     refusal = problem
                 continue
-            release = document.release(version)
+            seen = rules.offered(policy, document, None)
+            release = seen.release(version) if seen is not None else None
             if release is not None:
                 return registry, document, release
-            refusal = Problem("version-not-found", field="version", app=app, version=version)
+            gone = version if version is not None and document.release(version) is None else None
+            refusal = Problem("version-not-found", field="version", app=app, version=gone)
+            if gone is None:
+                refusal = Problem("version-not-offered", field="version", app=app, version=version or document.latest)
         raise refusal
 
     def _is_installed(self, folder: AppFolder, release: Release) -> bool:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from simdeck_appstore.policy import OPEN, AppPolicy
+from simdeck_appstore.registries import RegistrySource
 
 
 @dataclass(frozen=True)
@@ -13,7 +17,7 @@ class InstallerSettings:
     Parameters
     ----------
     registries
-        Built registries, first choice first: folders or http(s) addresses.
+        Built registries, first choice first: folders or http(s) addresses, or with a pinned key.
     uv
         The uv program.
     python
@@ -26,12 +30,15 @@ class InstallerSettings:
         How uv places files from its cache (``hardlink``: no copy where cache and apps share a file system).
     post_install
         Run the ``post_install`` script of AiiDAlab apps: code of theirs, with the user's rights.
+    policy
+        What the site offers; groups are asked about by whoever knows the person.
     """
 
-    registries: list[str | Path]
+    registries: Sequence[str | Path | RegistrySource]
     uv: Path
     python: Path | None = None
     describe_argv: list[str] | None = None
     cache: Path | None = None
     link_mode: str = "hardlink"
     post_install: bool = False
+    policy: AppPolicy = OPEN

@@ -16,6 +16,8 @@ from typing import Protocol
 from simdeck_common.layout import private_dir
 from simdeck_common.problems import Problem
 from tuf.api import exceptions
+from tuf.api.metadata import Metadata, Root
+from tuf.api.serialization import DeserializationError
 from tuf.ngclient import FetcherInterface, Updater, UpdaterConfig
 
 from simdeck_appstore.signing import METADATA
@@ -54,11 +56,25 @@ class SignedOrigin:
         self._lock = threading.Lock()
         self._updater: Updater | None = None
         self._expires: datetime | None = None
+        self._refused = False
+
+    @property
+    def expires(self) -> datetime | None:
+        """When the first of the signatures read last runs out."""
+        return self._expires
+
+    @property
+    def key(self) -> str | None:
+        """The pinned root's fingerprint: the first 16 digits of its file's SHA-256; None where it cannot be read."""
+        try:
+            return hashlib.sha256(self.root.read_bytes()).hexdigest()[:16]
+        except OSError:
+            return None
 
     def changed(self) -> bool:
-        """Tell whether the index may differ, or its signatures have run out since."""
+        """Tell whether the index may differ, or its signatures have run out since; what was refused is read again."""
         expired = self._expires is not None and datetime.now(UTC) >= self._expires
-        return self.inner.changed() or expired
+        return self.inner.changed() or expired or self._refused
 
     def read(self, path: str) -> bytes:
         """Return a document (``api/…``) whose signature holds; files by content are checked by their hash elsewhere.
@@ -73,6 +89,7 @@ class SignedOrigin:
         if not path.startswith("api/"):
             return self.inner.read(path)
         with self._lock:
+            self._refused = path.endswith("/index.json")
             content = self.inner.read(path)
             if self._updater is None or path.endswith("/index.json"):
                 self._updater = self._refreshed()
@@ -83,6 +100,7 @@ class SignedOrigin:
                 target.verify_length_and_hashes(content)
             except exceptions.LengthOrHashMismatchError:
                 raise self._untrusted(f"{path} is not what was signed") from None
+            self._refused = False
             return content
 
     def copy(self, path: str, target: Path, check: Callable[[], None]) -> None:
@@ -120,6 +138,17 @@ class SignedOrigin:
 
     def _untrusted(self, reason: str) -> Problem:
         return Problem("registry-untrusted", location=self.name, reason=reason)
+
+
+def check_root(content: bytes) -> None:
+    """Refuse (``ValueError``, with the reason) what is no ``root.json`` that could be pinned."""
+    try:
+        found = Metadata[Root].from_bytes(content)
+        if not isinstance(found.signed, Root):
+            raise ValueError("it is other metadata")
+        found.verify_delegate("root", found)
+    except (exceptions.RepositoryError, DeserializationError, ValueError) as error:
+        raise ValueError(f"it is no root.json of a signed registry ({error})") from None
 
 
 def _first_expiry(updater: Updater) -> datetime:

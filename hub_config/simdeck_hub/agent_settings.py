@@ -7,36 +7,81 @@ import sys
 from pathlib import Path
 
 from simdeck_agent.settings import AgentSettings, SiteAgents
+from simdeck_appstore.registries import RegistrySource
 from simdeck_clusters.settings import ClusterSettings
+from simdeck_common.files import write_atomically
 from simdeck_common.problems import Problem
 from simdeck_workflows.clusters import RunCluster
 
 from simdeck_hub.places import Checkout, DataFolder, hub_python
 from simdeck_hub.site_file import Site
+from simdeck_hub.site_sections import RegistrySection
 
 
-def write_agent_settings(data: DataFolder, checkout: Checkout, site: Site) -> None:
-    """Write the file; on a site every user can read it.
+def write_agent_settings(
+    data: DataFolder, checkout: Checkout, site: Site, site_file: Path | None = None
+) -> AgentSettings:
+    """Write the file and return its content; on a site every user can read it.
 
     Raises
     ------
     Problem
-        ``environment-missing``: there is no uv.
+        ``environment-missing``: there is no uv; ``site-file``: a registry's key cannot be used.
     """
     given = {
         "data": data.root,
         "backend_python": checkout.backend_python,
         "app_python": str(real_python()),
         "uv": uv_program(),
-        "registries": [str(data.built_registry), *site.store.registries],
+        "registries": registries(data, site, site_file),
+        "apps": site.apps,
+        "site_apps": site_apps(data, site),
         "idle_seconds": site.agent.idle_seconds,
         "worker_idle_seconds": site.agent.worker_idle_seconds,
         "clusters": [run_cluster(cluster, data) for cluster in site.clusters if cluster.executor != "ssh"],
         "site": SiteAgents(program=launcher(site)) if site.on_site else None,
     }
-    AgentSettings.model_validate({name: value for name, value in given.items() if value is not None}).write(
-        data.agent_settings
-    )
+    made = AgentSettings.model_validate({name: value for name, value in given.items() if value is not None})
+    made.write(data.agent_settings)
+    return made
+
+
+def registries(data: DataFolder, site: Site, site_file: Path | None) -> list[RegistrySource]:
+    """Return the registries in their order, with copies of the pinned keys that every user can read."""
+    found = [RegistrySource(name="bundled", url=str(data.built_registry), optional=True)] if site.store.bundled else []
+    for section in site.registries:
+        root = pinned(data, section, site, site_file) if section.root is not None else None
+        found.append(RegistrySource(name=section.name, url=section.url, root=root, optional=section.optional))
+    return found + [RegistrySource.of(location) for location in site.store.registries]
+
+
+def pinned(data: DataFolder, section: RegistrySection, site: Site, site_file: Path | None) -> Path:
+    """Copy a registry's pinned ``root.json`` to where users' agents read it, and return the copy."""
+    from simdeck_appstore.trust import check_root
+
+    assert section.root is not None
+    path = (site_file.parent if site_file else Path.cwd()) / section.root.expanduser()
+    try:
+        content = path.read_bytes()
+        check_root(content)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise Problem(
+            "site-file",
+            field=str(site_file or path),
+            what=f"registries.root of {section.name}: {path} cannot be used: {reason}",
+            hint="Name the root.json that the registry's maintainer has given you",
+        ) from None
+    folder = data.root / "keys"
+    folder.mkdir(mode=0o755 if site.on_site else 0o700, exist_ok=True)
+    copy = folder / f"{section.name}.root.json"
+    write_atomically(copy, content, mode=0o644 if site.on_site else 0o600)
+    return copy
+
+
+def site_apps(data: DataFolder, site: Site) -> Path:
+    """Return where the apps are that are installed for everybody: on a site where all nodes can read them."""
+    return site.apps.folder or (site.service.prefix if site.on_site else data.root) / "apps"
 
 
 def launcher(site: Site) -> Path:

@@ -145,7 +145,9 @@ async def readable(examination: Examination) -> list[Finding]:
     if data.agent_settings.exists():
         settings = AgentSettings.read(data.agent_settings)
         needed += [data.agent_settings, settings.uv, settings.backend_python]
-        needed += [path for path in map(Path, settings.registries) if path.is_absolute()]
+        places = [Path(registry.url.removeprefix("file://")) for registry in settings.registries]
+        needed += [path for path in places if path.is_absolute()]
+        needed += [registry.root for registry in settings.registries if registry.root is not None]
     closed = closed_to_others(needed)
     name, title = "readable", "What users read"
     if closed:

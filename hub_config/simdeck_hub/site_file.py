@@ -13,6 +13,7 @@ import tomllib
 from pathlib import Path
 
 from pydantic import Field, ValidationError, model_validator
+from simdeck_appstore.policy import AppPolicy
 from simdeck_clusters.settings import ClusterSettings, Environment, Policy, Preset, SiteResources
 from simdeck_common.problems import Problem
 
@@ -21,6 +22,7 @@ from simdeck_hub.site_errors import explain, refusal
 from simdeck_hub.site_sections import (
     AgentSection,
     HubSection,
+    RegistrySection,
     Section,
     ServerSection,
     ServersSection,
@@ -47,6 +49,8 @@ class Site(Section):
     service: ServiceSection = Field(default_factory=lambda: ServiceSection.model_validate({}))
     agent: AgentSection = Field(default_factory=lambda: AgentSection.model_validate({}))
     store: StoreSection = Field(default_factory=lambda: StoreSection.model_validate({}))
+    registries: tuple[RegistrySection, ...] = ()
+    apps: AppPolicy = Field(default_factory=lambda: AppPolicy.model_validate({}))
     clusters: tuple[ClusterSettings, ...] = ()
     environments: tuple[Environment, ...] = ()
     presets: tuple[Preset, ...] = ()
@@ -59,6 +63,10 @@ class Site(Section):
             self.resources()
         except ValidationError as error:
             raise ValueError(error.errors()[0]["msg"].removeprefix("Value error, ")) from None
+        names = [registry.name for registry in self.registries]
+        twice = next((name for name in names if names.count(name) > 1), None)
+        if twice is not None:
+            raise ValueError(f'the registry "{twice}" stands twice; give each a name of its own')
         if self.hub.internal_tls and not self.on_site:
             raise ValueError("hub.internal_tls = true is not supported where servers run on this machine; leave it out")
         if self.servers.kind == "slurm":

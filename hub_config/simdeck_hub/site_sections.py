@@ -150,7 +150,35 @@ class AgentSection(Section):
 
 
 class StoreSection(Section):
+    bundled: bool = Field(True, description="Whether the bundled registry is offered; it is the first one then.")
     registries: list[str] = Field(
         default_factory=list,
-        description="Folders or addresses of further built registries; the bundled one is always first.",
+        description="Folders or addresses of further built registries without pinned keys, after those of "
+        "`[[registries]]`; one that cannot be read is left out.",
     )
+
+
+class RegistrySection(Section):
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$", description="Short name: small letters, digits and `-`.")
+    url: str = Field(min_length=1, description="The built registry: an `https://` address, or a whole path.")
+    root: Path | None = Field(
+        None,
+        description="File with the registry's `root.json`, which pins its key: what it has not signed is refused. A "
+        "relative path starts at the site file's folder. Not given: the registry is read unsigned.",
+    )
+    optional: bool = Field(
+        False, description="Whether installs go on with the registries after this one while it cannot be read."
+    )
+
+    @field_validator("url")
+    @classmethod
+    def url_is_an_address_or_a_path(cls, value: str) -> str:
+        """Check that it leads to one place, whoever reads it from whatever folder."""
+        parts = urlsplit(value)
+        if parts.scheme in {"http", "https"}:
+            if not parts.hostname or parts.username or parts.password:
+                raise ValueError("this is not a web address; write it as https://apps.example.org, without a password")
+            return value.rstrip("/")
+        if not value.removeprefix("file://").startswith("/"):
+            raise ValueError("write an https:// address, or the whole path of a folder from the root folder on")
+        return value

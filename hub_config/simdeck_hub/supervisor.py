@@ -106,7 +106,7 @@ class Supervisor:
         secrets = Secrets.load_or_make(self.data.private)
         runtime = self._runtime()
         runtime.write(self.data)
-        write_agent_settings(self.data, self.checkout, self.site)
+        write_agent_settings(self.data, self.checkout, self.site, self.site_file)
         running = Running(
             pid=os.getpid(), address=runtime.address, api=runtime.own_api, hub_api=runtime.own_hub_api,
             started=instance.now(), users=self.site.hub_users(),

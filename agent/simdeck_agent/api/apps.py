@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel
+from simdeck_appstore import policy
 from simdeck_appstore.models import InstalledApp
 
-from simdeck_agent.api.parts import Agent, agent_of, declare, in_thread, refusals
+from simdeck_agent.api.parts import Agent, agent_of, declare, groups_of, in_thread, refusals
 from simdeck_agent.models import InstallRequest, Task, TaskKind
 from simdeck_agent.tasks import check_unused
 
@@ -31,12 +32,20 @@ async def get_app(app: str, agent: Agent = Depends(agent_of)) -> InstalledApp:
     return await in_thread(agent.installer.get, app)
 
 
-@router.post("/apps/{app}/install", status_code=202, responses=refusals(404, 422), **declare("apps:install"))
+@router.post("/apps/{app}/install", status_code=202, responses=refusals(403, 404, 422), **declare("apps:install"))
 async def install_app(
-    app: str, response: Response, wanted: InstallRequest | None = None, agent: Agent = Depends(agent_of)
+    app: str,
+    response: Response,
+    wanted: InstallRequest | None = None,
+    agent: Agent = Depends(agent_of),
+    groups: frozenset[str] = Depends(groups_of),
 ) -> Task:
-    """Install an app, or update it, in the newest or the named version."""
-    return await _begin(agent, response, "install", app, wanted.version if wanted else None)
+    """Install an app, or update it, in the newest or the named version. Only what the site offers the caller."""
+    version = wanted.version if wanted else None
+    mine = version is not None and await in_thread(_has, agent, app, version)
+    if not mine:
+        policy.check(agent.policy, app, version, groups)
+    return await _begin(agent, response, "install", app, version)
 
 
 @router.post("/apps/{app}/rollback", status_code=202, responses=refusals(404, 409), **declare("apps:install"))
@@ -54,6 +63,11 @@ async def remove_app(
     await in_thread(agent.installer.get, app)
     await in_thread(check_unused, agent.backend, app, version)
     return await _begin(agent, response, "remove", app, version)
+
+
+def _has(agent: Agent, app: str, version: str) -> bool:
+    """Say whether the caller has this version: switching to it needs nobody's leave."""
+    return any(one.id == app and version in one.versions for one in agent.installer.installed())
 
 
 async def _begin(agent: Agent, response: Response, kind: TaskKind, app: str, version: str | None = None) -> Task:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from fastapi import Request
+from simdeck_appstore.policy import OPEN, AppPolicy
+from simdeck_common.problems import Problem
 from starlette.concurrency import run_in_threadpool
 
 from simdeck_agent.models import now
@@ -16,6 +19,12 @@ from simdeck_agent.problem_answers import MEDIA_TYPE, ProblemModel
 from simdeck_agent.tasks import Tasks
 
 SCOPE_KEY = "x-simdeck-scope"
+GROUPS_HEADER = "x-simdeck-groups"
+"""The hub's groups of the caller, as a JSON list; the deck writes it over whatever a request brings."""
+LIMITED_KEY = "x-simdeck-limited"
+"""Routes that carry this are open to tokens for certain workflows too: ``guard`` or the route itself checks which."""
+LIMIT_HEADER = "X-Simdeck-Workflows"
+"""What the deck says of such a token: the workflows it is for, separated by commas. Callers cannot send it."""
 
 
 @dataclass
@@ -29,6 +38,7 @@ class Agent:
     mark: Callable[[], None]
     closing: asyncio.Event
     started: str = field(default_factory=now)
+    policy: AppPolicy = OPEN
 
 
 def agent_of(request: Request) -> Agent:
@@ -37,9 +47,46 @@ def agent_of(request: Request) -> Agent:
     return agent
 
 
-def declare(scope: str) -> dict[str, Any]:
-    """Return the keyword arguments of a route that declares the short ``scope``."""
-    return {"openapi_extra": {SCOPE_KEY: scope}}
+def groups_of(request: Request) -> frozenset[str]:
+    """FastAPI dependency: the caller's groups as the deck has heard them from the hub; none where it says nothing."""
+    try:
+        groups = json.loads(request.headers.get(GROUPS_HEADER, "[]"))
+    except ValueError:
+        return frozenset()
+    return frozenset(group for group in groups if isinstance(group, str)) if isinstance(groups, list) else frozenset()
+
+
+def declare(scope: str, *, limited: bool = False) -> dict[str, Any]:
+    """Return the keyword arguments of a route that declares the short ``scope``.
+
+    ``limited``: tokens for certain workflows may use it as well, for these alone.
+    """
+    return {"openapi_extra": {SCOPE_KEY: scope} | ({LIMITED_KEY: True} if limited else {})}
+
+
+def limits(request: Request) -> frozenset[str] | None:
+    """FastAPI dependency: the workflows that the caller's token is for, or None where it is for all."""
+    sent = request.headers.get(LIMIT_HEADER)
+    return None if sent is None else frozenset(filter(None, sent.split(",")))
+
+
+async def guard(request: Request) -> None:
+    """FastAPI dependency of whole routers: a run or workflow that the token is not for does not exist for it.
+
+    Raises
+    ------
+    Problem
+        ``workflow-not-found``, ``run-not-found``.
+    """
+    allowed = limits(request)
+    if allowed is None:
+        return
+    agent = agent_of(request)
+    name, run_id = request.path_params.get("name"), request.path_params.get("run_id")
+    if name is not None and name not in allowed:
+        raise Problem("workflow-not-found", workflow=name)
+    if run_id is not None and (await in_thread(agent.backend.run, run_id)).workflow not in allowed:
+        raise Problem("run-not-found", run=run_id)
 
 
 def refusals(*statuses: int) -> Responses:
@@ -52,6 +99,7 @@ def refusals(*statuses: int) -> Responses:
 
 _WORDS = {
     400: "The request cannot be read",
+    403: "The site does not allow it",
     404: "There is no such thing of the caller's",
     409: "Not possible in the present state",
     422: "A value is not valid; `field` names it",

@@ -20,6 +20,12 @@ ENTRIES: dict[str, Entry] = {
         "The app {app} has no version {version}.",
         "Choose one of the versions listed on the app's page.",
     ),
+    "version-not-offered": Entry(
+        403,
+        "This version is not offered here",
+        "This site does not offer version {version} of {app}: it is retired, or another one is pinned.",
+        "Choose a version of the app's page. One that is installed already goes on working.",
+    ),
     "app-not-installed": Entry(404, "Not installed", "The app {app} is not installed.", "Install it from the store."),
     "app-busy": Entry(
         409,
@@ -140,6 +146,24 @@ ENTRIES: dict[str, Entry] = {
         "The folder is not empty",
         "{folder} exists and is not an empty folder.",
         "Nothing was written. Name a folder that does not exist yet.",
+    ),
+    "dev-environment": Entry(
+        422,
+        "The app's environment could not be made",
+        "The packages of requirements.lock could not be installed: {reason}.",
+        "Run `simdeck app lock` again, or make the network reachable; nothing else was changed.",
+    ),
+    "dev-workflows": Entry(
+        422,
+        "The app's workflows cannot be read",
+        "The workflow backend could not read the app's workflows: {reason}.",
+        "Workflow modules may import only AiiDA, ASE and NumPy at module level; mend the module and save it.",
+    ),
+    "dev-ended": Entry(
+        500,
+        "The page's server ended",
+        "The Jupyter server that shows the page ended: {reason}.",
+        "Start `simdeck app dev` again; --port chooses another port.",
     ),
     "lock-failed": Entry(
         422,
