@@ -35,7 +35,7 @@ def new(name: str, folder: Path | None, kind: str, title: str, lock: bool) -> No
     if lock:
         click.echo("Locking its packages …")
         make_lock(made, uv_program())
-    click.echo(f"Next: simdeck app check {made}")
+    click.echo(f"Next: simdeck app dev {made}")
 
 
 @app.command("lock")
@@ -46,6 +46,35 @@ def lock_command(project: Path, upgrade: bool) -> None:
     from simdeck_hub.agent_settings import uv_program
 
     click.echo(f"Wrote {make_lock(project, uv_program(), upgrade=upgrade)}.")
+
+
+@app.command()
+@click.argument("project", type=click.Path(path_type=Path), default=".")
+@click.option("--port", type=click.IntRange(1, 65535), help="Port on this machine; default: a free one.")
+@click.option("--runs/--no-runs", default=True, help="Also start a workflow backend, so that runs can be started.")
+def dev(project: Path, port: int | None, runs: bool) -> None:
+    """Open the app in the browser from its folder; it loads anew on every save. Ctrl-C ends all of it."""
+    import signal
+    import threading
+
+    from simdeck_appstore.developer.dev.session import DevSession, DevSettings
+
+    from simdeck_hub.agent_settings import real_python, uv_program
+
+    checkout = Checkout.find()
+    settings = DevSettings(
+        uv=uv_program(),
+        app_python=real_python(),
+        simdeck=checkout.root if (checkout.root / "pyproject.toml").is_file() else checkout.own_wheel,
+        backend_python=checkout.backend_python if runs and checkout.backend_python.exists() else None,
+        port=port or 0,
+    )
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    with DevSession(project, settings, click.echo) as session:
+        click.echo(f"Open {session.address}\nSave a file and the page loads anew; Ctrl-C ends all of it.")
+        session.run(stop)
 
 
 @app.command()
