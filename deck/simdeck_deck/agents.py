@@ -5,11 +5,13 @@ Whatever is asked for by another method than GET can start work, and goes throug
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import json
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import Any
 
 import httpx
+from simdeck_agent.api.parts import GROUPS_HEADER
 from simdeck_agent.launcher import BaseLauncher
 from simdeck_common.problems import Problem
 
@@ -28,6 +30,15 @@ class Agents:
     def __init__(self, launcher: BaseLauncher) -> None:
         self.launcher = launcher
         self._clients: dict[str, tuple[Path, httpx.AsyncClient]] = {}
+        self._groups: dict[str, tuple[str, ...]] = {}
+
+    def hear_groups(self, user: str, groups: Iterable[str]) -> None:
+        """Note which groups the hub has just said ``user`` is in; their agent is told with each request."""
+        self._groups[user] = tuple(groups)
+
+    def groups(self, user: str) -> tuple[str, ...]:
+        """Return the groups that the hub last said ``user`` is in."""
+        return self._groups.get(user, ())
 
     async def client(self, user: str) -> httpx.AsyncClient:
         """Return a client on the socket of ``user``'s agent, which is started if it is not running.
@@ -41,7 +52,7 @@ class Agents:
         known = self._clients.get(user)
         if known is not None and known[0] == socket:
             return known[1]
-        transport = _Transport(self.launcher, user, socket)
+        transport = _Transport(self, user, socket)
         client = httpx.AsyncClient(transport=transport, base_url="http://agent", timeout=TIMEOUT, trust_env=False)
         self._clients[user] = (socket, client)
         return client
@@ -89,8 +100,9 @@ class _Transport(httpx.AsyncBaseTransport):
     What answers is the user's own process: it may be anything, and must not fill this one's memory.
     """
 
-    def __init__(self, launcher: BaseLauncher, user: str, socket: Path) -> None:
-        self._launcher = launcher
+    def __init__(self, agents: Agents, user: str, socket: Path) -> None:
+        self._agents = agents
+        self._launcher = agents.launcher
         self._user = user
         self._inner = httpx.AsyncHTTPTransport(uds=str(socket), limits=LIMITS)
 
@@ -106,6 +118,8 @@ class _Transport(httpx.AsyncBaseTransport):
                 raise httpx.ReadError("the answer is packed, which agents' answers are not")
             assert isinstance(answer.stream, httpx.AsyncByteStream)
             answer.stream = _Bounded(answer.stream)
+        # Over whatever the caller has sent under that name.
+        request.headers[GROUPS_HEADER] = json.dumps(self._agents.groups(self._user))
         return answer
 
     async def aclose(self) -> None:

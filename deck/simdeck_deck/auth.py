@@ -72,6 +72,8 @@ class Auth:
     async def identify(self, token: str, *, hub_session: str = "", session_id: str | None = None) -> SessionUser | None:
         """Return the user whose token this is, or None when the hub does not know it.
 
+        self.heard: Callable[[SessionUser], None] = lambda user: None
+        """Told of each caller that the hub has named."""
         Raises
         ------
         Problem
@@ -138,6 +140,7 @@ class Auth:
         value = self.keys.unseal(cookie, SESSION_SECONDS) if cookie else None
         if value is None or not isinstance(value.get("token"), str) or not isinstance(value.get("id"), str):
             return None
+        self.heard(user)
         return {"token": value["token"], "id": value["id"]}
 
     def start_session(self, response: Response, token: str, *, secure: bool) -> None:

@@ -22,7 +22,7 @@ from simdeck_deck.hub_api import HubAPI
 from simdeck_deck.servers import DEFAULT, NAME, ClusterView, EstimateView, Options, ServerView, hub_name, view_of
 
 if TYPE_CHECKING:
-    from simdeck_appstore.registry import Registry
+    from simdeck_appstore.registries import Registries
 
     from simdeck_deck.auth import SessionUser
 
@@ -38,7 +38,7 @@ MEMORY = {"MiB": 1, "GiB": 1024}
 class HubServers:
     """Servers and clusters of whoever's session is given."""
 
-    def __init__(self, hub: HubAPI, choices: Choices, registry: Registry) -> None:
+    def __init__(self, hub: HubAPI, choices: Choices, registry: Registries) -> None:
         self.hub = hub
         self.choices = choices
         self.registry = registry
