@@ -119,10 +119,10 @@ def offered(policy: AppPolicy, document: RegistryApp, groups: Collection[str] | 
     if not is_offered(policy, document.id, groups):
         return None
     kept = [release for release in document.releases if is_version_offered(policy, document.id, release.version)]
-    if not kept:
-        return None
     if len(kept) == len(document.releases):
         return document
+    if not kept:
+        return None
     latest = document.latest if any(release.version == document.latest for release in kept) else kept[0].version
     return document.model_copy(update={"releases": kept, "latest": latest})
 
@@ -132,10 +132,10 @@ def offered_entry(policy: AppPolicy, entry: IndexEntry, groups: Collection[str] 
     if not is_offered(policy, entry.id, groups):
         return None
     kept = [version for version in entry.versions if is_version_offered(policy, entry.id, version)]
-    if not kept:
-        return None
     if len(kept) == len(entry.versions):
         return entry
+    if not kept:
+        return None
     latest = entry.latest if entry.latest in kept else kept[0]
     return entry.model_copy(update={"versions": kept, "latest": latest})
 

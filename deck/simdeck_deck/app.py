@@ -14,7 +14,7 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from simdeck_agent.launcher import BaseLauncher, make_launcher
 from simdeck_agent.problem_answers import problem_of_http, problem_of_validation, problem_response
-from simdeck_appstore.registry import Registry
+from simdeck_appstore.registries import Registries
 from simdeck_common.problems import Problem
 from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
@@ -48,7 +48,7 @@ class Deck:
     auth: Auth
     agents: Agents
     hub: HubAPI
-    registry: Registry
+    registries: Registries
     store: Store
     servers: HubServers
     closing: asyncio.Event = field(default_factory=asyncio.Event)
@@ -58,18 +58,21 @@ def make_deck(settings: DeckSettings, launcher: BaseLauncher | None = None) -> D
     """Return the parts that ``settings`` ask for."""
     keys = Keys.load(settings.data)
     agents = Agents(launcher or make_launcher(settings.agent_settings_file, settings.agent_settings))
-    registry = Registry(settings.registry)
+    offered = settings.agent_settings
+    registries = Registries(offered.registries or [settings.registry], settings.data / "deck" / "trust", offered.apps)
+    auth = Auth(settings, keys)
+    auth.heard = lambda user: agents.hear_groups(user.name, user.groups)
     hub = HubAPI(settings.api_url)
-    store = Store(registry, agents, settings.api_prefix + "/store/")
+    store = Store(registries, agents, settings.api_prefix + "/store/")
     return Deck(
         settings=settings,
         keys=keys,
-        auth=Auth(settings, keys),
+        auth=auth,
         agents=agents,
         hub=hub,
-        registry=registry,
+        registries=registries,
         store=store,
-        servers=HubServers(hub, Choices(settings.data / "deck"), registry),
+        servers=HubServers(hub, Choices(settings.data / "deck"), registries),
     )
 
 

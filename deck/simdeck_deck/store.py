@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from pydantic import BaseModel, Field
 from simdeck_appstore.models import Category, FileRef, InstalledApp, RegistryApp
-from simdeck_appstore.registry import Registry
+from simdeck_appstore.registries import Registries, View
 from simdeck_common.problems import Problem
 from starlette.concurrency import run_in_threadpool
 
@@ -57,12 +57,16 @@ class StoreApp(BaseModel):
 
 
 class Store:
-    """Reads a built registry; ``files_url`` is the path of the site below which its files are served."""
+    """Reads the site's registries as each person sees them; ``files_url`` is where the site serves their files."""
 
-    def __init__(self, registry: Registry, agents: Agents, files_url: str) -> None:
-        self.registry = registry
+    def __init__(self, registries: Registries, agents: Agents, files_url: str) -> None:
+        self.registries = registries
         self.agents = agents
         self.files_url = files_url
+
+    def seen_by(self, user: str) -> View:
+        """Return what the site offers ``user``, by the groups the hub last said."""
+        return self.registries.seen_by(self.agents.groups(user))
 
     def url(self, path: str | None) -> str | None:
         """Return where this site serves the registry's file ``path``."""
@@ -70,9 +74,10 @@ class Store:
 
     async def list(self, user: str, q: str = "", category: str | None = None) -> StoreList:
         """Return the cards of the apps that match all words of ``q`` and the category."""
+        seen = self.seen_by(user)
         index, found, installed = await asyncio.gather(
-            run_in_threadpool(self.registry.index),
-            run_in_threadpool(self.registry.search, q, category),
+            run_in_threadpool(seen.index),
+            run_in_threadpool(seen.search, q, category),
             self.installed(user),
         )
         items = []
@@ -92,7 +97,7 @@ class Store:
 
     async def app(self, user: str, app: str) -> StoreApp:
         """Return one app; raises ``Problem`` 404 ``app-not-found``."""
-        document, installed = await asyncio.gather(run_in_threadpool(self.registry.app, app), self.installed(user))
+        document, installed = await asyncio.gather(run_in_threadpool(self.seen_by(user).app, app), self.installed(user))
         return StoreApp(
             app=document,
             logo=self._file(document.logo),

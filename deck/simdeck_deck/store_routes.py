@@ -46,7 +46,7 @@ async def get_store_app(app: str, request: Request, user: User) -> StoreApp:
 )
 async def get_store_file(path: str, request: Request, user: User) -> Response:
     """Return a logo or a screenshot. Its address holds its content's hash, so it never changes."""
-    found = await run_in_threadpool(_deck(request).store.registry.content, "files/" + path)
+    found = await run_in_threadpool(_deck(request).store.seen_by(user.name).content, "files/" + path)
     kind = mimetypes.guess_type(path)[0] or ""
     if not kind.startswith("image/"):
         kind = "application/octet-stream"

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 from fastapi import Depends, Request
-from simdeck_appstore.registry import Registry
+from simdeck_appstore.registries import Shop, View
 from simdeck_common.problems import Problem
 
 from simdeck_deck.agents import Agents, problem_of
@@ -89,7 +89,7 @@ class AgentOf:
 class StoreOf:
     """The registry, read in a thread; what it returns is kept until the registry changes."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Shop) -> None:
         self._registry = registry
 
     async def index(self) -> Mapping[str, Any]:
@@ -97,6 +97,7 @@ class StoreOf:
         return {
             "apps": _dumped(index.apps),
             "categories": {name: item.model_dump() for name, item in index.categories.items()},
+            "refused": [problem.to_json() for problem in await asyncio.to_thread(_problems, self._registry)],
         }
 
     async def search(self, text: str) -> list[Mapping[str, Any]]:
@@ -109,6 +110,11 @@ class StoreOf:
             if problem.code == "app-not-found":
                 return None
             raise
+
+
+def _problems(shop: Shop) -> list[Problem]:
+    """Return why registries are left out of the list."""
+    return shop.problems() if isinstance(shop, View) else []
 
 
 def _dumped(entries: list[Any]) -> list[Mapping[str, Any]]:
@@ -172,7 +178,7 @@ def get_sources(request: Request, user: SessionUser = Depends(require_user)) -> 
     deck = request.app.state.deck
     return Sources(
         agent=AgentOf(deck.agents, user.name),
-        store=StoreOf(deck.registry),
+        store=StoreOf(deck.registries.seen_by(user.groups)),
         server=ServerOf(deck.hub, user),
         servers=ServersOf(deck.servers, user),
     )
