@@ -58,7 +58,7 @@ def choose_partition(
     Raises
     ------
     Problem
-        ``resources-choice`` on ``partition``.
+        ``resources-choice`` on ``partition``; ``cluster-unavailable``: none was named, and none is known yet.
     """
     names = offered_partitions(cluster, allowed, snapshot)
     unlisted = not cluster.partitions and (snapshot is None or not snapshot.partitions) and allowed is None
@@ -72,6 +72,9 @@ def choose_partition(
             return name
     if names:
         return names[0]
+    if unlisted:
+        reason = "its partitions are not known yet"
+        raise Problem("cluster-unavailable", field="partition", cluster=cluster.label, reason=reason)
     raise choice("partition", names)
 
 

@@ -13,6 +13,7 @@ import contextlib
 import json
 import logging
 import random
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -50,6 +51,8 @@ class Watcher:
         Time; tests give one of their own.
     rng
         Source of the jitter that keeps several watchers from asking in step.
+    busy
+        Whether somebody may submit jobs, or wait for their ends, whom this watcher does not know of.
     """
 
     def __init__(
@@ -59,13 +62,14 @@ class Watcher:
         public: Path | None = None,
         clock: Clock | None = None,
         rng: random.Random | None = None,
+        busy: Callable[[], bool] | None = None,
     ) -> None:
         self.cluster = cluster
         self.clock: Clock = clock or RealClock()
-        self.failures = 0
-        """`squeue` calls in a row without a good answer."""
+        self.failures = 0  # `squeue` calls in a row without a good answer
         self.last_error = ""
         self._public = public
+        self._busy = busy or (lambda: False)
         self._rng = rng or random.Random()  # noqa: S311 - jitter
         self._jobs: tuple[Job, ...] = ()
         self._taken = 0.0
@@ -78,6 +82,7 @@ class Watcher:
         self._begun = 0.0
         self._published: tuple[float, bool] | None = None
         self._tasks: list[asyncio.Task[None]] = []
+        self._first = asyncio.Event()  # set once the scheduler has told its limits, or has not answered
         self._snapshot = self._made()
 
     # --- for others -------------------------------------------------------------------------------------------------
@@ -171,6 +176,10 @@ class Watcher:
                 break
         return self._snapshot
 
+    async def first_facts(self, seconds: float) -> None:
+        """Return once nodes and limits are known; sooner when the scheduler does not answer, or after ``seconds``."""
+        await self.clock.wait(self._first, seconds)
+
     def refresh_facts(self) -> None:
         """Ask for nodes and limits at the next opportunity."""
         self._facts.taken = None
@@ -213,6 +222,7 @@ class Watcher:
     def _failed(self, reason: str) -> None:
         self.failures += 1
         self.last_error = reason
+        self._first.set()
         if self._unknown_since is None:
             self._unknown_since = self._taken
         if self.failures == 1:
@@ -241,8 +251,8 @@ class Watcher:
             job = entry.sighting.job
             if not entry.sighting.gone and (job is None or not job.state.running):
                 return settings.poll_seconds
-        if any(job.name.startswith(CALCULATION) for job in self._jobs):
-            # Users' workers read what is written here, and wait for the ends of these.
+        if self._busy() or any(job.name.startswith(CALCULATION) for job in self._jobs):
+            # Users' workers read what is written here, and wait for their jobs to be seen and to end.
             return settings.poll_seconds
         return settings.idle_poll_seconds
 
@@ -347,6 +357,7 @@ class Watcher:
         """
         if await self._facts.refresh(self.cluster, self.clock.time()):
             self._snapshot = self._made()
+            self._first.set()
             self._publish(force=True)
 
     # --- telling ----------------------------------------------------------------------------------------------------

@@ -82,7 +82,9 @@ class SlurmFleet(LoggingConfigurable):  # type: ignore[misc]
             cluster = Cluster(settings, self._executor(settings))
             self.clusters[settings.name] = cluster
             public = Path(self.public) if self.public else None
-            self.watchers[settings.name] = Watcher(cluster, public=public, clock=self.watch_clock)
+            self.watchers[settings.name] = Watcher(
+                cluster, public=public, clock=self.watch_clock, busy=self._agents_busy
+            )
         self.nodes = Nodes(self)
         self.tender = Tender(self)
         self.listeners: list[Callable[[str, Entry], None]] = []
@@ -94,6 +96,10 @@ class SlurmFleet(LoggingConfigurable):  # type: ignore[misc]
         self._started = False
         self.pace = 1.0
         """What one second of waiting between two looks lasts; tests make it short."""
+
+    def _agents_busy(self) -> bool:
+        """Whether an agent has, or may soon have, runs: the deck keeps a file for each."""
+        return any((Path(self.data) / "agents").glob("*.active"))
 
     def _executor(self, settings: ClusterSettings) -> Executor:
         if self.make_executor is not None:

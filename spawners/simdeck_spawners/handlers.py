@@ -10,7 +10,7 @@ from jupyterhub.apihandlers import APIHandler
 from jupyterhub.user import User
 from simdeck_common.problems import Problem
 
-from simdeck_spawners import choices, dossier, views
+from simdeck_spawners import choices, dossier, options, views
 from simdeck_spawners.book import Entry
 from simdeck_spawners.fleet import SlurmFleet, current
 
@@ -163,7 +163,7 @@ class ClustersHandler(SimdeckHandler):
         try:
             user = self.caller()
             self.need(f"read:servers!user={user.name}")
-            await self.fleet.start()
+            await options.clusters_known(self.fleet)
             self.answer({"items": choices.clusters(self.fleet, user.name, self.groups(user))})
         except Problem as problem:
             self.refuse(problem)
@@ -183,7 +183,7 @@ class EstimateHandler(SimdeckHandler):
             raw = body.get("options", {}) if isinstance(body, dict) else None
             if not isinstance(raw, dict):
                 raise Problem("bad-request")
-            await self.fleet.start()
+            await options.clusters_known(self.fleet)
             self.answer(await choices.estimate(self.fleet, user.name, self.groups(user), raw))
         except Problem as problem:
             self.refuse(problem)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Mapping
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 Wanted = tuple[str, dict[str, Any]]
 """Cluster, and the checked options with what rides along."""
 
+FIRST_SECONDS = 15.0
+"""How long the first requests to a hub that has just started wait until it knows its clusters."""
+
 APP = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
 
 
@@ -30,6 +34,12 @@ def from_form(form: dict[str, Any]) -> dict[str, Any]:
         for name, values in form.items()
         if name != "_xsrf" and not name.endswith("_file")
     }
+
+
+async def clusters_known(fleet: SlurmFleet) -> None:
+    """Return once every cluster has told its limits, or is known not to answer."""
+    await fleet.start()
+    await asyncio.gather(*(watcher.first_facts(FIRST_SECONDS) for watcher in fleet.watchers.values()))
 
 
 def check(fleet: SlurmFleet, user: str, groups: list[str], raw: Mapping[str, Any], *, counting: bool = True) -> Wanted:

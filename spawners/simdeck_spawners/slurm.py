@@ -135,6 +135,7 @@ class SimdeckSlurmSpawner(SlurmSpawner):  # type: ignore[misc]
         if self.fleet.book.live(self.user.name, self.name) is not None:
             # It was checked when it was asked for; its job is in the queue or runs.
             return
+        await options.clusters_known(self.fleet)
         try:
             groups = [group.name for group in self.user.groups]
             self._wanted = options.check(self.fleet, self.user.name, groups, user_options or {})

@@ -236,6 +236,14 @@ def test_a_site_file_that_names_what_does_not_exist_is_refused_at_load():
         ClusterSettings(name="hpc", pol_seconds=3)
 
 
+def test_while_no_partition_is_known_it_is_no_fault_of_the_request():
+    unlisted = SiteResources.model_validate({"clusters": [{"name": "main"}]})
+    with pytest.raises(Problem) as refused:
+        check({}, site=unlisted, user="alice")
+    assert refused.value.code == "cluster-unavailable"
+    assert refused.value.field == "partition"
+
+
 anything = st.one_of(
     st.text(max_size=40),
     st.integers(),

@@ -1,5 +1,7 @@
 """One watcher for everybody: flat cost, and "unknown" is never "gone"."""
 
+import asyncio
+
 import pytest
 from clusters.watched import SETTINGS, Site
 from simdeck_clusters.models import JobState
@@ -166,8 +168,6 @@ async def test_a_requeued_job_is_followed_to_its_new_node(site):
 
 
 async def test_who_waits_is_told_of_a_change(site):
-    import asyncio
-
     name, job = await site.submit()
     await site.clock.advance(5)
     now = site.watcher.find(name)
@@ -180,8 +180,6 @@ async def test_who_waits_is_told_of_a_change(site):
 
 
 async def test_who_waits_no_longer_than_asked_gets_what_is_known(site):
-    import asyncio
-
     name, _ = await site.submit()
     await site.clock.advance(5)
     serial = site.watcher.find(name).serial
@@ -191,8 +189,6 @@ async def test_who_waits_no_longer_than_asked_gets_what_is_known(site):
 
 
 async def test_forgetting_a_job_ends_the_wait_for_it(site):
-    import asyncio
-
     name, _ = await site.submit()
     await site.clock.advance(5)
     waiting = asyncio.create_task(site.watcher.wait_for_change(name, 10**6))
@@ -239,6 +235,37 @@ async def test_while_nobody_waits_it_asks_seldom(site):
     assert site.slurm.calls["squeue"] - before <= 25
 
 
+async def test_while_agents_are_busy_it_asks_as_often_as_while_somebody_waits():
+    busy = [True]
+    site = Site(busy=lambda: bool(busy))
+    await site.watcher.start()
+    await site.clock.advance(60)
+    before = site.slurm.calls["squeue"]
+    await site.clock.advance(60)
+    often = site.slurm.calls["squeue"] - before
+    busy.clear()
+    await site.clock.advance(60)
+    before = site.slurm.calls["squeue"]
+    await site.clock.advance(60)
+    assert often > 10 > 4 > site.slurm.calls["squeue"] - before
+    await site.watcher.stop()
+
+
+@pytest.mark.parametrize("fault", [None, "error"])
+async def test_the_first_to_ask_waits_until_the_limits_are_known_or_the_scheduler_does_not_answer(fault):
+    site = Site()
+    if fault is not None:
+        site.slurm.fault("squeue", fault)
+    waiting = asyncio.create_task(site.watcher.first_facts(seconds=60))
+    await site.clock.advance(1)
+    assert not waiting.done()
+    await site.watcher.start()
+    await site.clock.advance(1)
+    assert waiting.done()
+    assert bool(site.watcher.snapshot.partitions) is (fault is None)
+    await site.watcher.stop()
+
+
 async def test_while_the_scheduler_fails_it_asks_ever_less_but_comes_back_within_a_minute(site):
     site.slurm.fault("squeue", "error")
     await site.clock.advance(600)
@@ -248,8 +275,6 @@ async def test_while_the_scheduler_fails_it_asks_ever_less_but_comes_back_within
 
 
 async def test_many_who_want_news_share_one_answer(site):
-    import asyncio
-
     await site.clock.advance(60)
     before = site.slurm.calls["squeue"]
     waiting = [asyncio.create_task(site.watcher.refresh()) for _ in range(50)]
@@ -259,8 +284,6 @@ async def test_many_who_want_news_share_one_answer(site):
 
 
 async def test_news_that_do_not_come_are_not_waited_for_longer_than_asked(site):
-    import asyncio
-
     site.slurm.fault("squeue", "error")
     await site.clock.advance(10)
     waiting = asyncio.create_task(site.watcher.refresh(seconds=5))

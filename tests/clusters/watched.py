@@ -15,11 +15,11 @@ SETTINGS = ClusterSettings(name="hpc", poll_seconds=2, idle_poll_seconds=30, com
 class Site:
     """A watched simulated cluster."""
 
-    def __init__(self, nodes=2, settings=SETTINGS, public=None, **slurm):
+    def __init__(self, nodes=2, settings=SETTINGS, public=None, busy=None, **slurm):
         self.slurm = SimulatedSlurm(nodes, **slurm)
         self.cluster = Cluster(settings, self.slurm)
         self.clock = self.slurm.clock
-        self.watcher = Watcher(self.cluster, clock=self.clock, rng=random.Random(1), public=public)
+        self.watcher = Watcher(self.cluster, clock=self.clock, rng=random.Random(1), public=public, busy=busy)
 
     async def submit(self, user="alice", server="s1", cores=1, minutes=60, track=True, **changes):
         request = ResourceRequest(
