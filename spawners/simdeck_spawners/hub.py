@@ -20,6 +20,9 @@ from simdeck_spawners.fleet import SlurmFleet, current
 from simdeck_spawners.handlers import routes
 
 SWEEP_SECONDS = 3.0
+TAKEN_UP_SECONDS = 5.0
+"""How long the next start waits at most until this one is taken up."""
+TAKING_UP_SECONDS = 0.02
 
 
 def install(c: Any) -> None:
@@ -54,6 +57,8 @@ class HubSide:
         self.fleet = fleet
         self.pause = SWEEP_SECONDS
         self._idle: dict[str, int] = {}
+        self._ids: dict[str, int] = {}
+        """Users' numbers in the hub's database, by name."""
 
     async def run(self) -> None:
         """Start the fleet and keep step until cancelled."""
@@ -89,8 +94,15 @@ class HubSide:
     def _user(self, entry: Entry) -> Any:
         from jupyterhub import orm
 
+        # Asked for every server at every sweep: it must not cost a query.
+        known = dict.get(self.app.users, self._ids.get(entry.user))
+        if known is not None and known.name == entry.user:
+            return known
         found = orm.User.find(self.app.db, entry.user)
-        return None if found is None else self.app.users[found]
+        if found is None:
+            return None
+        self._ids[entry.user] = found.id
+        return self.app.users[found]
 
     async def _take_up(self, entry: Entry) -> None:
         self._idle.pop(entry.id, None)
@@ -100,8 +112,13 @@ class HubSide:
             await self.fleet.end(entry.id)
             return
         self.fleet.spawn(self._spawn(user, entry))
-        # The hub must call it pending before the next look.
-        await asyncio.sleep(0)
+        # One after the other: many at once would keep the hub from answering for seconds.
+        deadline = asyncio.get_running_loop().time() + TAKEN_UP_SECONDS
+        while asyncio.get_running_loop().time() < deadline:
+            await asyncio.sleep(TAKING_UP_SECONDS)
+            spawner = user.spawners[entry.server]
+            if spawner.entry_id == entry.id or not (spawner.active or spawner._start_pending):
+                return
 
     async def _spawn(self, user: Any, entry: Entry) -> None:
         handler = _Resume(self.app)
