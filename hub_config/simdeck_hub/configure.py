@@ -18,6 +18,7 @@ from simdeck_common.files import write_atomically
 from simdeck_hub import scopes, site_file
 from simdeck_hub.auth_configure import admins_of, configure_auth
 from simdeck_hub.configure_slurm import slurm_servers
+from simdeck_hub.database import do_not_wait_for_the_disk
 from simdeck_hub.inner_tls import InnerTls, is_address
 from simdeck_hub.places import DataFolder
 from simdeck_hub.ports import HOST
@@ -125,7 +126,7 @@ def url_host(host: str) -> str:
 
 
 def apply(c: Any, site: site_file.Site, runtime: Runtime, data: DataFolder, secrets: Secrets) -> None:
-    """Set every option; pure but for ``c``."""
+    """Set every option."""
     _hub(c, site, runtime, data)
     _proxy(c, runtime, secrets)
     configure_auth(
@@ -135,7 +136,8 @@ def apply(c: Any, site: site_file.Site, runtime: Runtime, data: DataFolder, secr
         public_url=runtime.address,
         unix_accounts=site.on_site,
         unix_group=site.service.group if site.on_site else None,
-        groups=site.groups or None,
+        # Policies read the groups of a site: one taken out of the file must be out of the hub too.
+        groups=site.groups if site.on_site else site.groups or None,
     )
     _services(c, runtime, secrets)
     if site.on_site:
@@ -154,6 +156,7 @@ def _hub(c: Any, site: site_file.Site, runtime: Runtime, data: DataFolder) -> No
     if runtime.inner_tls:
         InnerTls.of(data).configure(c, runtime.node_address or HOST)
     hub.db_url = f"sqlite:///{data.hub / 'jupyterhub.sqlite'}"
+    do_not_wait_for_the_disk()
     hub.cookie_secret_file = str(data.private / "cookie-secret")
     hub.default_url = DECK_PREFIX
     hub.log_level = site.hub.log_level
