@@ -44,6 +44,7 @@ def main() -> None:
 )
 def up(port: int | None, data: Path | None, site_path: Path | None) -> None:
     """Start everything in the foreground; Ctrl-C stops all of it."""
+    from simdeck_hub import parts
     from simdeck_hub.progress import Progress
     from simdeck_hub.supervisor import Supervisor
 
@@ -53,6 +54,9 @@ def up(port: int | None, data: Path | None, site_path: Path | None) -> None:
     folder = DataFolder.find(checkout=checkout)
     chosen = site_path or (folder.site_file if folder.site_file.is_file() else None)
     site = site_file.load(chosen)
+    for warning in site.auth.warnings():
+        click.echo(f"{click.style('!', fg='yellow')} {warning}", err=True)
+    parts.check_sign_in(site, folder)
     supervisor = Supervisor(
         data=folder,
         checkout=checkout,

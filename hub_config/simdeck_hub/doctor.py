@@ -148,6 +148,19 @@ def diagnose(examination: Examination, report: Callable[[Finding], None]) -> lis
     return found + asyncio.run(examine(chosen, examination, report))
 
 
+def own_site_file(data: DataFolder) -> Path | None:
+    """Return the site file to look at when none is named: the data folder's, else that of the last start."""
+    from simdeck_hub.configure import Runtime
+
+    if data.site_file.is_file():
+        return data.site_file
+    try:
+        last = Runtime.read(data).site_file
+    except (OSError, ValueError, TypeError):
+        return None
+    return Path(last) if last and Path(last).is_file() else None
+
+
 def say(finding: Finding) -> None:
     """Print one finding for people."""
     mark, colour = MARKS[finding.state]
@@ -192,7 +205,7 @@ def doctor(
         os.environ["SIMDECK_DATA"] = str(data)
     checkout = Checkout.find()
     folder = DataFolder.find(checkout=checkout)
-    chosen = site_path or (folder.site_file if folder.site_file.is_file() else None)
+    chosen = site_path or own_site_file(folder)
     examination = Examination(site_file.load(chosen), folder, checkout, user, canary, wait)
     found = diagnose(examination, (lambda finding: None) if as_json else say)
     if as_json:

@@ -19,6 +19,8 @@ from simdeck_hub.site_file import unix_user as whoami
 SOCKET_LIMIT = 107
 """Bytes a Unix socket's path may have."""
 LONGEST_USER = 32
+PASS_THROUGH = 0o011
+"""What a site's data folder lets others do: reach what they may read below it."""
 LITTLE, TOO_LITTLE = 2 * 2**30, 200 * 2**20
 """Free bytes on the data folder's disk below which it is told, and below which it fails."""
 
@@ -61,7 +63,12 @@ async def data_folder(examination: Examination) -> list[Finding]:
         path for path in (examination.data.private, examination.data.hub, examination.data.agents) if path.exists()
     ]
     loose = [path for path in private if stat.S_IMODE(path.stat().st_mode) & 0o077]
-    if open_to or loose:
+    if open_to and not open_to & ~PASS_THROUGH and not loose:
+        found.append(
+            Finding(name, title, "warning", f"others can pass through {root}, and no site file says it is a site's",
+                    f"Name the site file with --site (or SIMDECK_SITE); if this is no site: chmod go-rwx {root}")
+        )  # fmt: skip
+    elif open_to or loose:
         where = ", ".join(map(str, loose or [root]))
         found.append(Finding(name, title, "failed", f"others can look into {where}", f"chmod go-rwx {where}"))
     free = shutil.disk_usage(root).free

@@ -9,7 +9,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import httpx
+from traitlets.config import Config
 
+from simdeck_hub.auth_configure import configure_auth
 from simdeck_hub.child import ChildSpec
 from simdeck_hub.configure import DECK_PREFIX, Runtime, deck_environment
 from simdeck_hub.hub_api import HubApi
@@ -18,6 +20,7 @@ from simdeck_hub.places import Checkout, DataFolder, hub_python
 from simdeck_hub.ports import HOST
 from simdeck_hub.processes import MARK
 from simdeck_hub.secrets_file import Secrets
+from simdeck_hub.site_file import Site
 
 NOT_INHERITED = ("JUPYTERHUB_", "CONFIGPROXY_", "SIMDECK_", "JPY_")
 KEPT = ("SIMDECK_CHECKOUT", "SIMDECK_SITE")
@@ -69,6 +72,19 @@ def jupyterhub(data: DataFolder, hub: HubApi) -> ChildSpec:
         log=data.logs / "hub.log",
         ready=hub.answers,
     )
+
+
+def check_sign_in(site: Site, data: DataFolder) -> None:
+    """Configure the sign-in as the hub will: what it refuses is told at once, not by a hub that dies.
+
+    Raises
+    ------
+    Problem
+        ``auth-secret-file`` or ``auth-provider``.
+    """
+    if site_config(data) is None and site.auth.kind != "one-time":
+        data.make(on_site=site.on_site)
+        configure_auth(Config(), site, data, public_url=site.hub.public_url or f"http://{HOST}")
 
 
 def site_config(data: DataFolder) -> Path | None:

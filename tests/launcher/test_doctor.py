@@ -18,6 +18,7 @@ from simdeck_clusters.launcher.install import LaunchConfig, Places, agent_words,
 from simdeck_clusters.simulated import SimulatedSlurm
 from simdeck_common.problems import Problem
 from simdeck_hub import doctor, doctor_canary, doctor_cluster, doctor_machine, doctor_site
+from simdeck_hub.configure import Runtime
 from simdeck_hub.doctor import Examination, Finding, Named
 from simdeck_hub.places import Checkout, DataFolder
 from simdeck_hub.ports import free_ports
@@ -65,6 +66,27 @@ def test_a_failure_is_told_with_its_remedy_and_the_exit_code(tmp_path: Path) -> 
     assert "✗ Data folder: others can look into" in done.stdout
     assert "→ chmod go-rwx" in done.stdout
     assert "1 failed" in done.stdout.splitlines()[-1]
+
+
+async def test_a_sites_folder_is_not_to_be_closed_because_its_site_file_was_not_named(tmp_path: Path) -> None:
+    examination = examination_of(tmp_path)
+    examination.data.make(on_site=True)
+    found = of(await doctor_machine.data_folder(examination), "data-folder")
+    assert found.state == "warning"
+    assert found.remedy.startswith("Name the site file with --site")
+
+
+def test_the_site_file_of_the_last_start_is_looked_at_when_none_is_named(tmp_path: Path) -> None:
+    data = examination_of(tmp_path).data
+    data.make()
+    assert doctor.own_site_file(data) is None
+    used = tmp_path / "elsewhere.toml"
+    Runtime(8000, 8001, 8002, 8003, str(used)).write(data)
+    assert doctor.own_site_file(data) is None
+    used.touch()
+    assert doctor.own_site_file(data) == used
+    data.site_file.touch()
+    assert doctor.own_site_file(data) == data.site_file
 
 
 async def test_a_check_that_fails_itself_does_not_stop_the_others(tmp_path: Path) -> None:
