@@ -21,7 +21,7 @@ from pathlib import Path
 PROGRAM = Path(__file__).with_name("simdeck_launch.py")
 SUDOERS = Path("/etc/sudoers.d/simdeck")
 PYTHON = Path("/usr/bin/python3")
-_NAME = re.compile(r"[a-z_][a-z0-9_-]{0,31}", re.ASCII)
+_NAME = re.compile(r"[a-z_][a-z0-9_.-]{0,31}", re.ASCII)
 _PATH = re.compile(r"(/[A-Za-z0-9_.+-]+)+", re.ASCII)
 
 
