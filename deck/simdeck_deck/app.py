@@ -33,6 +33,7 @@ from simdeck_deck.scopes import OPEN
 from simdeck_deck.security import STATIC, SecurityHeaders
 from simdeck_deck.settings import DeckSettings
 from simdeck_deck.store import Store
+from simdeck_deck.usage import Usage
 
 log = logging.getLogger(__name__)
 
@@ -51,6 +52,7 @@ class Deck:
     registries: Registries
     store: Store
     servers: HubServers
+    usage: Usage
     closing: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -70,6 +72,7 @@ def make_deck(settings: DeckSettings, launcher: BaseLauncher | None = None) -> D
         auth=auth,
         agents=agents,
         hub=hub,
+        usage=Usage(settings.data / "deck", keys),
         registries=registries,
         store=store,
         servers=HubServers(hub, Choices(settings.data / "deck"), registries),
@@ -96,6 +99,7 @@ def create_app(deck: Deck, *, watch_seconds: float = WATCH_SECONDS) -> FastAPI:
             await deck.agents.close()
             await deck.hub.close()
             deck.servers.choices.close()
+            deck.usage.close()
 
     app = FastAPI(title="Simdeck", openapi_url=None, docs_url=None, redoc_url=None, lifespan=lifespan)
     app.state.deck = deck

@@ -210,6 +210,18 @@ class FakeServers:
 
 
 @dataclass
+class FakeFacts:
+    people: dict[str, int] = field(default_factory=dict)
+    offered: list[str] = field(default_factory=list)
+
+    async def used(self, app: str) -> int:
+        return self.people.get(app, 0)
+
+    async def codes(self) -> list[str]:
+        return self.offered
+
+
+@dataclass
 class World:
     """Everything around one user's pages."""
 
@@ -217,6 +229,7 @@ class World:
     store: FakeStore = field(default_factory=FakeStore)
     server: FakeServer = field(default_factory=FakeServer)
     servers: FakeServers = field(default_factory=FakeServers)
+    facts: FakeFacts = field(default_factory=FakeFacts)
 
     def sources(self) -> Sources:
-        return Sources(self.agent, self.store, self.server, self.servers)
+        return Sources(self.agent, self.store, self.server, self.servers, self.facts)

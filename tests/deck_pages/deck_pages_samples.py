@@ -31,6 +31,19 @@ def release(version: str, **changes: Any) -> dict[str, Any]:
     }
 
 
+CHECKED = {
+    "passed": True,
+    "when": "2026-11-20T10:00:00+00:00",
+    "python": "3.11.9",
+    "items": [
+        {"name": "Installs from its lock", "state": "passed", "detail": "12 s"},
+        {"name": "Page opens in Chromium", "state": "passed", "detail": "1.4 s, 210 MB"},
+        {"name": "Known vulnerabilities", "state": "warning", "detail": "1 in a package of its own"},
+        {"name": "Smoke workflow", "state": "skipped", "detail": ""},
+    ],
+}
+
+
 def store_app(identifier: str = "molecule", **changes: Any) -> dict[str, Any]:
     """Return an app as the registry describes it (an index entry and a document in one)."""
     return {
@@ -272,6 +285,8 @@ def many_entries(count: int) -> list[dict[str, Any]]:
             summary=f"Computes {words[number % len(words)].lower()} and draws the result with units.",
             categories=[kinds[number % len(kinds)]],
             keywords=["dft"] if number % 3 else ["force field"],
+            methods=["DFT"] if number % 3 else ["Force field", "Molecular dynamics"],
+            codes=["cp2k"] if number % 4 == 0 else [],
             logo=None,
             latest="0.3.1",
             versions=["0.3.1"],

@@ -34,6 +34,7 @@ class FakeAuth(Auth):
     def __init__(self, keys: Keys, scopes: frozenset[str]) -> None:
         self.keys = keys
         self.scopes = scopes
+        self.heard = lambda user: None
         self.settings = SimpleNamespace(prefix=PREFIX)  # type: ignore[assignment]
 
     async def identify(self, token: str, *, hub_session: str = "", session_id: str | None = None) -> SessionUser | None:

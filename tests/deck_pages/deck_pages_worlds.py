@@ -5,6 +5,7 @@ from __future__ import annotations
 from deck_pages_fakes import FakeAgent, FakeServer, FakeServers, FakeStore, World, down
 from deck_pages_samples import (
     CATEGORIES,
+    CHECKED,
     FILES,
     HOSTILE,
     INPUTS,
@@ -93,6 +94,49 @@ def busy_world() -> World:
         ),
         FakeServer({"state": "running", "started": before(hours=2)}),
     )
+
+
+def shop_world() -> World:
+    """A person with two versions of an app of which the newest needs codes, on a site that offers one of them."""
+    world = busy_world()
+    newest = release(
+        "2.0.0",
+        codes=["quantum-espresso >= 7", "cp2k"],
+        needs=["A node with 16 GB of memory.", "No licence and no other program."],
+        resources={"cores": 2, "memory": "2 GiB"},
+        changelog="- Periodic systems\n- **Breaking**: reads `.cif` with its own symmetry",
+        released="2026-11-20",
+        check=CHECKED,
+        python=">=3.12",
+        wheel={"name": "app.whl", "path": "files/ab/x/app.whl", "sha256": "ab", "size": 98_213},
+    )
+    older = [
+        release("1.1.0", changelog="Mends the *frequencies* of linear molecules.", released="2026-05-02"),
+        release("1.0.0", changelog="The first release.", released="2026-01-15"),
+    ]
+    world.store.entries[0] |= {
+        "latest": "2.0.0",
+        "versions": ["2.0.0", "1.1.0", "1.0.0"],
+        "releases": [newest, *older],
+        "methods": ["GFN2-xTB", "Harmonic frequencies"],
+        "codes": newest["codes"],
+    }
+    world.agent.apps[0] |= {"current": "1.1.0", "versions": ["1.1.0", "1.0.0"], "previous": "1.0.0"}
+    world.facts.people["molecule"] = 7
+    world.facts.offered.append("Quantum ESPRESSO 7.3")
+    return world
+
+
+def pinned_world() -> World:
+    """The same, with the app pinned to the older version."""
+    world = shop_world()
+    world.agent.apps[0] |= {"current": "1.0.0", "previous": None, "pinned": "1.0.0"}
+    world.store.entries[0]["releases"][0]["check"] = CHECKED | {
+        "passed": False,
+        "items": [{"name": "Page opens in Chromium", "state": "failed", "detail": "a traceback in cell 3"}],
+    }
+    world.store.entries[1]["healthy"] = False
+    return world
 
 
 def empty_world() -> World:
@@ -259,6 +303,8 @@ SITE_WORLDS = {
 
 WORLDS = SITE_WORLDS | {
     "busy": busy_world,
+    "shop": shop_world,
+    "pinned": pinned_world,
     "empty": empty_world,
     "failed": failed_world,
     "agent-down": agent_down_world,

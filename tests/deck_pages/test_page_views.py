@@ -17,7 +17,7 @@ from deck_pages_samples import (
     store_app,
     task,
 )
-from simdeck_deck.pages.views.apps import app_page, category_titles, installed_cards, store_page
+from simdeck_deck.pages.views.apps import app_page, category_titles, installed_cards
 from simdeck_deck.pages.views.events import progress_curve, step_rows
 from simdeck_deck.pages.views.links import Links
 from simdeck_deck.pages.views.runs import (
@@ -32,6 +32,7 @@ from simdeck_deck.pages.views.runs import (
 from simdeck_deck.pages.views.server import server_view
 from simdeck_deck.pages.views.sparkline import sparkline
 from simdeck_deck.pages.views.states import RUN_STATES
+from simdeck_deck.pages.views.store_list import store_page
 from simdeck_deck.pages.views.tasks import active_task, task_view
 from simdeck_workflows.models import RunState
 

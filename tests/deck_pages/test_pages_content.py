@@ -134,7 +134,7 @@ async def test_citations_can_be_downloaded(visitor: Make) -> None:
 async def test_an_app_that_is_nowhere_is_a_404(visitor: Make) -> None:
     answer = await visitor("busy").get("store/nothing")
     assert answer.status_code == 404
-    assert "There is no app nothing in the store." in answer.text
+    assert "The store has no app “nothing”" in answer.text
 
 
 async def test_an_installed_app_can_be_opened_rolled_back_and_removed_without_the_store(visitor: Make) -> None:

@@ -1,16 +1,16 @@
 """The deck's pages: server-rendered, live through htmx and Server-Sent Events, whole without JavaScript.
 
-``router`` is mounted at the deck's prefix. One module per visit (``home``, ``store``, ``runs``, ``opening``,
-``resources``, ``servers``, ``account``) fetches and decides; ``views`` turns what it gets into what a template shows;
-``frame`` renders.
+``router`` is mounted at the deck's prefix. One module per visit (``home``, ``store``, ``installing``, ``runs``,
+``opening``, ``resources``, ``servers``, ``account``) fetches and decides; ``views`` turns what it gets into what a
+template shows; ``frame`` renders.
 """
 
 from fastapi import APIRouter
 
-from simdeck_deck.pages import account, home, opening, resources, runs, servers, store
+from simdeck_deck.pages import account, home, installing, opening, resources, runs, servers, store
 
 __all__ = ["router"]
 
 router = APIRouter(include_in_schema=False)
-for part in (home, store, runs, opening, resources, servers, account):
+for part in (home, store, installing, runs, opening, resources, servers, account):
     router.include_router(part.router)

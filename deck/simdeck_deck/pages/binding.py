@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -14,10 +15,12 @@ from simdeck_common.problems import Problem
 
 from simdeck_deck.agents import Agents, problem_of
 from simdeck_deck.auth import SessionUser, require_user
+from simdeck_deck.codes import site_codes
 from simdeck_deck.hub_api import HubAPI
 from simdeck_deck.hub_servers import HubServers
 from simdeck_deck.pages.sources import Sources
 from simdeck_deck.servers import ClusterView, EstimateView, Options, ServerView
+from simdeck_deck.usage import Usage
 
 # An event stream sends the past at once and then waits for news: silence of this length means that the past is over.
 SILENCE = 0.25
@@ -31,16 +34,20 @@ HISTORY_LIMIT = 20_000
 class AgentOf:
     """One user's agent."""
 
-    def __init__(self, agents: Agents, user: str) -> None:
+    def __init__(self, agents: Agents, user: str, usage: Usage | None = None) -> None:
         self._agents = agents
         self._user = user
+        self._usage = usage
 
     async def get(self, path: str, **params: Any) -> Any:
         try:
             async with asyncio.timeout(PATIENCE):
-                return await self._agents.get_json(self._user, path, **params)
+                answer = await self._agents.get_json(self._user, path, **params)
         except TimeoutError:
             raise self._agents.launcher.unavailable(self._user, "it does not answer in time") from None
+        if self._usage is not None and path == "/apps":
+            await asyncio.to_thread(self._usage.note, self._user, [str(app["id"]) for app in answer["items"]])
+        return answer
 
     async def text(self, path: str) -> str:
         return (await self._request("GET", path)).text
@@ -84,6 +91,20 @@ class AgentOf:
         except httpx.TransportError as error:
             raise self._agents.launcher.unavailable(self._user, str(error) or type(error).__name__) from error
         return events
+
+
+class FactsOf:
+    """What the deck itself has counted, and what lies in the data folder."""
+
+    def __init__(self, usage: Usage, data: Path) -> None:
+        self._usage = usage
+        self._data = data
+
+    async def used(self, app: str) -> int:
+        return (await asyncio.to_thread(self._usage.counts)).get(app, 0)
+
+    async def codes(self) -> list[str]:
+        return await asyncio.to_thread(site_codes, self._data)
 
 
 class StoreOf:
@@ -177,8 +198,9 @@ def get_sources(request: Request, user: SessionUser = Depends(require_user)) -> 
     """FastAPI dependency: the sources of the signed-in user."""
     deck = request.app.state.deck
     return Sources(
-        agent=AgentOf(deck.agents, user.name),
+        agent=AgentOf(deck.agents, user.name, deck.usage),
         store=StoreOf(deck.registries.seen_by(user.groups)),
         server=ServerOf(deck.hub, user),
         servers=ServersOf(deck.servers, user),
+        facts=FactsOf(deck.usage, deck.settings.data),
     )

@@ -49,6 +49,16 @@ class StoreSource(Protocol):
         """Return one app, or None when the store does not have it. Raises ``Problem``."""
 
 
+class FactsSource(Protocol):
+    """What this site knows of apps beside the store."""
+
+    async def used(self, app: str) -> int:
+        """Return how many people here have the app."""
+
+    async def codes(self) -> list[str]:
+        """Return the simulation codes that the administrator lists as offered here."""
+
+
 class ServerSource(Protocol):
     """The caller's Jupyter server, through the hub."""
 
@@ -93,6 +103,7 @@ class Sources:
     store: StoreSource
     server: ServerSource
     servers: ServersSource
+    facts: FactsSource
 
 
 def agent_path(*parts: str) -> str:

@@ -1,23 +1,25 @@
-"""The store: the list, an app's page, and installing, updating, rolling back, removing with live steps."""
+"""The store: the list, an app's page, what changes between two versions, citations. Links from outside lead here."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-from fastapi import APIRouter, Form, Query, Response
+from fastapi import APIRouter, Query, Response
 from simdeck_common.problems import Problem
 
-from simdeck_deck.pages.frame import plain_text, see_other
-from simdeck_deck.pages.sources import agent_path, attempt, attempt_all
-from simdeck_deck.pages.views.apps import app_page, category_titles, current_versions, installed_card, store_page
+from simdeck_deck.pages.frame import see_other
+from simdeck_deck.pages.sources import attempt_all
+from simdeck_deck.pages.views.apps import app_page, category_titles, current_versions, pinned_apps
 from simdeck_deck.pages.views.citations import citation_views
+from simdeck_deck.pages.views.problems import ProblemView, problem_view
+from simdeck_deck.pages.views.store_list import store_page
 from simdeck_deck.pages.views.tasks import active_task, task_view
+from simdeck_deck.pages.views.versions import changes
 from simdeck_deck.pages.visit import Visit, Visiting
 
 router = APIRouter()
-
-LOG_LINES = 2000
 
 
 @router.get("/store")
@@ -25,6 +27,8 @@ async def store(
     visit: Visiting,
     q: str = "",
     category: str = "",
+    method: str = "",
+    code: str = "",
     installed: bool = False,
     number: int = Query(1, alias="page", ge=1, le=10_000),
 ) -> Response:
@@ -39,19 +43,21 @@ async def store(
         current_versions(apps),
         visit.links,
         query=text,
-        category=category,
+        category=category[:100],
+        method=method[:100],
+        code=code[:100],
         installed_only=installed,
         page=number,
+        pinned=pinned_apps(apps),
     )
     return visit.page(
         "_store_results.html" if visit.fragment else "store.html",
         here="store",
         store=view,
         store_problem=store_problem,
-        apps_problem=apps_problem,
-        installed_url=visit.links.page(
-            "store", q=view.query, category=view.category, installed=None if installed else "1"
-        ),
+        # The others' apps are listed all the same.
+        apps_problem=refused_registry(index) or apps_problem,
+        installed_url=visit.links.page("store", q=view.query, **view.chosen, installed=None if installed else "1"),
     )
 
 
@@ -60,8 +66,12 @@ async def app(
     visit: Visiting,
     app: str,
     task: str = "",
+    version: str = "",
 ) -> Response:
-    """An app's page. ``task`` shows that task even when it is over; else one under way, or the last when it failed."""
+    """An app's page. ``task`` shows that task even when it is over; else one under way, or the last when it failed.
+
+    A link from outside may name a ``version``. Nothing is installed by following it: the page asks.
+    """
     (entry, store_problem), (index, _), (apps, apps_problem), (tasks, _) = await attempt_all(
         visit.store.app(app), visit.store.index(), visit.agent.get("/apps"), visit.agent.get("/tasks")
     )
@@ -72,7 +82,7 @@ async def app(
             # It was removed, and the store does not offer it any more.
             return see_other(visit.links.page("store"))
         if store_problem is None and apps_problem is None:
-            raise Problem("not-found", detail=f"There is no app {app} in the store.")
+            return visit.page("no_app.html", here="store", status=404, app=app[:100], wanted=version[:100])
         return visit.page(
             "problem.html",
             here="store",
@@ -81,10 +91,19 @@ async def app(
             back=visit.links.page("store"),
         )
     view = task_view(shown) if shown else None
+    (used, _), (codes, _) = await attempt_all(visit.facts.used(app), _codes(visit, entry))
     return visit.page(
         "app.html",
         here="store",
-        app=app_page(entry, mine, category_titles(index or {}), visit.links),
+        app=app_page(
+            entry,
+            mine,
+            category_titles(index or {}),
+            visit.links,
+            used=used or 0,
+            offered_codes=codes or (),
+            wanted=version[:100],
+        ),
         task=view,
         busy=view is not None and view.state.active,
         store_problem=store_problem,
@@ -106,105 +125,48 @@ async def citations(visit: Visiting, app: str) -> Response:
     )
 
 
-@router.post("/store/{app}/install")
-async def install(
-    visit: Visiting,
-    app: str,
-    version: str = Form(""),
-) -> Response:
-    """Begin to install or update; go back to the app's page, which follows it."""
-    visit.need("apps:install")
-    body = {"version": version} if version else {}
-    return _follow(visit, app, await visit.agent.send("POST", agent_path("apps", app, "install"), body))
-
-
-@router.post("/store/{app}/rollback")
-async def rollback(
-    visit: Visiting,
-    app: str,
-) -> Response:
-    """Go back to the version before."""
-    visit.need("apps:install")
-    return _follow(visit, app, await visit.agent.send("POST", agent_path("apps", app, "rollback")))
-
-
-@router.get("/store/{app}/remove")
-async def ask_to_remove(
-    visit: Visiting,
-    app: str,
-) -> Response:
-    """Ask before removing: a page of its own, so that it needs no script."""
-    mine = find_app(await visit.agent.get("/apps"), app)
-    if mine is None:
-        raise Problem("not-found", detail=f"The app {app} is not installed.")
-    return visit.page(
-        "remove.html",
-        here="store",
-        card=installed_card(mine, None, visit.links),
-        versions=mine.get("versions") or (),
-    )
-
-
-@router.post("/store/{app}/remove")
-async def remove(
-    visit: Visiting,
-    app: str,
-) -> Response:
-    """Remove the app with all its versions."""
-    visit.need("apps:install")
-    return _follow(visit, app, await visit.agent.send("DELETE", agent_path("apps", app)))
-
-
-@router.get("/store/{app}/tasks/{task}")
-async def task(
-    visit: Visiting,
-    app: str,
-    task: str,
-) -> Response:
-    """A task's steps anew. When it is over the whole page is, so htmx loads it."""
-    found, problem = await attempt(visit.agent.get(agent_path("tasks", task)))
+@router.get("/store/{app}/changes")
+async def changes_page(visit: Visiting, app: str, to: str, come_from: str = Query("", alias="from")) -> Response:
+    """What changes from the version in use (or ``from``) to ``to``, with the button that does it."""
+    (entry, store_problem), (apps, apps_problem) = await attempt_all(visit.store.app(app), visit.agent.get("/apps"))
+    mine = find_app(apps, app)
+    if entry is None:
+        if store_problem is None:
+            return visit.page("no_app.html", here="store", status=404, app=app[:100], wanted="")
+        return visit.page(
+            "problem.html", here="store", status=503, problem=store_problem, back=visit.links.page("store", app)
+        )
+    view = app_page(entry, mine, {}, visit.links)
+    before = come_from or view.card.installed or ""
+    found = changes(_items({"items": entry.get("releases")}), before, to)
     if found is None:
-        # The agent may be starting anew: keep what the page shows and ask again later.
-        return Response(status_code=204 if problem and problem.code != "task-not-found" else 404)
-    view = task_view(found)
-    answer = visit.page("_task_live.html", task=view)
-    if not view.state.active and visit.fragment:
-        answer.headers["HX-Redirect"] = visit.links.page("store", app, task=task)
-    return answer
+        raise Problem("version-not-found", field="to", app=app, version=to)
+    row = next(row for row in view.versions if row.version == to)
+    return visit.page("changes.html", here="store", app=view, changes=found, row=row, apps_problem=apps_problem)
 
 
-@router.get("/store/{app}/tasks/{task}/log")
-async def task_log(
-    visit: Visiting,
-    app: str,
-    task: str,
-) -> Response:
-    """What a task has printed so far, as escaped text."""
-    events = await visit.agent.history(agent_path("tasks", task, "events"))
-    lines = [str(data.get("line", "")) for kind, data in events if kind == "log"]
-    return plain_text(visit.request, "\n".join(lines[-LOG_LINES:]) or "Nothing yet.")
-
-
-@router.post("/store/{app}/tasks/{task}/cancel")
-async def cancel_task(
-    visit: Visiting,
-    app: str,
-    task: str,
-) -> Response:
-    """Cancel a task; a half-made install is cleared away."""
-    visit.need("apps:install")
-    await visit.agent.send("DELETE", agent_path("tasks", task))
-    return see_other(visit.links.page("store", app, task=task))
-
-
-def _follow(visit: Visit, app: str, answer: Any) -> Response:
-    task = answer.get("id") if isinstance(answer, dict) else None
-    return see_other(visit.links.page("store", app, task=task))
+async def _codes(visit: Visit, entry: Mapping[str, Any] | None) -> list[str]:
+    """Return what this site offers of codes: the administrator's list, and the clusters' environments."""
+    releases = (entry or {}).get("releases") or ()
+    if not any(release.get("codes") for release in releases if isinstance(release, Mapping)):
+        return []
+    (listed, _), (clusters, _) = await attempt_all(visit.facts.codes(), visit.servers.clusters())
+    found: list[str] = list(listed or ())
+    for cluster in clusters or ():
+        for environment in cluster.environments:
+            found += [environment.name, environment.title]
+    return found
 
 
 def _items(answer: Any) -> list[dict[str, Any]]:
     items = answer.get("items", []) if isinstance(answer, dict) else []
     return [item for item in items if isinstance(item, dict)]
+
+
+def refused_registry(index: Any) -> ProblemView | None:
+    """Return why a registry is left out of the store's list, where one is."""
+    refused = (index or {}).get("refused") or ()
+    return problem_view(Problem.from_json(refused[0])) if refused else None
 
 
 def find_app(apps: Any, app: str) -> dict[str, Any] | None:

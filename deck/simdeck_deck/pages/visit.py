@@ -12,7 +12,7 @@ from simdeck_common.problems import Problem
 from simdeck_deck.auth import SessionUser, require_user
 from simdeck_deck.pages import frame
 from simdeck_deck.pages.binding import get_sources
-from simdeck_deck.pages.sources import AgentSource, ServerSource, ServersSource, Sources, StoreSource
+from simdeck_deck.pages.sources import AgentSource, FactsSource, ServerSource, ServersSource, Sources, StoreSource
 from simdeck_deck.pages.views.links import Links
 
 
@@ -26,6 +26,7 @@ class Visit:
     store: StoreSource
     server: ServerSource
     servers: ServersSource
+    facts: FactsSource
     links: Links
     fragment: bool
 
@@ -49,6 +50,7 @@ def _visit(
         sources.store,
         sources.server,
         sources.servers,
+        sources.facts,
         frame.links_of(request),
         frame.is_fragment(request),
     )

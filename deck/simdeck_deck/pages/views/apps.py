@@ -1,4 +1,4 @@
-"""Installed apps as cards; the store's list, filtered and paged; an app's page."""
+"""Apps as cards on the deck and in the store, and an app's page."""
 
 from __future__ import annotations
 
@@ -8,17 +8,21 @@ from typing import Any
 
 from markupsafe import Markup
 
+from simdeck_deck.codes import is_offered
 from simdeck_deck.pages.views.citations import CitationView, citation_views
 from simdeck_deck.pages.views.links import Links
 from simdeck_deck.pages.views.markdown import render
-from simdeck_deck.pages.views.text import byte_size, date, text_of
-
-PAGE_SIZE = 24
+from simdeck_deck.pages.views.text import date, text_of
+from simdeck_deck.pages.views.versions import ChangesView, CheckView, VersionRow, changes, check_view, version_rows
 
 
 @dataclass(frozen=True)
 class AppCard:
-    """An app on the deck or in the store. ``installed`` is the current version, None when it is not installed."""
+    """An app on the deck or in the store.
+
+    ``installed`` is the current version, None when it is not installed; ``healthy`` is the outcome of the newest
+    release's check, None where there was none. A ``pinned`` app is offered no update.
+    """
 
     id: str
     title: str
@@ -32,33 +36,8 @@ class AppCard:
     versions: int
     url: str
     open_url: str
-
-
-@dataclass(frozen=True)
-class Category:
-    """A filter of the store: how many apps it holds, whether it is on, the address that turns it on or off."""
-
-    id: str
-    title: str
-    count: int
-    active: bool
-    url: str
-
-
-@dataclass(frozen=True)
-class StorePage:
-    """One page of the store's list. ``total`` counts all that match."""
-
-    cards: tuple[AppCard, ...]
-    categories: tuple[Category, ...]
-    query: str
-    category: str
-    installed_only: bool
-    total: int
-    page: int
-    pages: int
-    previous_url: str | None
-    next_url: str | None
+    pinned: bool = False
+    healthy: bool | None = None
 
 
 def installed_cards(apps: Any, latest: Mapping[str, str], links: Links) -> tuple[AppCard, ...]:
@@ -73,6 +52,7 @@ def installed_card(app: Mapping[str, Any], latest: str | None, links: Links) -> 
     """Build the card of an installed app; ``latest`` None: the store does not know it."""
     identifier = text_of(app, "id")
     current = text_of(app, "current")
+    pinned = bool(text_of(app, "pinned"))
     return AppCard(
         id=identifier,
         title=text_of(app, "title", identifier),
@@ -82,16 +62,22 @@ def installed_card(app: Mapping[str, Any], latest: str | None, links: Links) -> 
         version=current,
         installed=current,
         # A version taken on purpose (rolled back) is still offered the newest one.
-        update=latest if latest and latest != current else None,
+        update=latest if latest and latest != current and not pinned else None,
         categories=(),
         versions=len(app.get("versions") or ()),
         url=links.page("store", identifier),
         open_url=links.page("open", identifier),
+        pinned=pinned,
     )
 
 
 def store_card(
-    entry: Mapping[str, Any], installed: Mapping[str, str], titles: Mapping[str, str], links: Links
+    entry: Mapping[str, Any],
+    installed: Mapping[str, str],
+    titles: Mapping[str, str],
+    links: Links,
+    *,
+    pinned: bool = False,
 ) -> AppCard:
     """Build a card of the store's list. ``installed``: current version by app id; ``titles``: category titles by id."""
     identifier = text_of(entry, "id")
@@ -105,67 +91,13 @@ def store_card(
         initial=initial(text_of(entry, "title", identifier)),
         version=latest,
         installed=current,
-        update=latest if current and latest and latest != current else None,
+        update=latest if current and latest and latest != current and not pinned else None,
         categories=tuple(titles.get(name, name) for name in entry.get("categories") or ()),
         versions=len(entry.get("versions") or ()),
         url=links.page("store", identifier),
         open_url=links.page("open", identifier),
-    )
-
-
-def store_page(
-    found: Sequence[Mapping[str, Any]],
-    titles: Mapping[str, str],
-    installed: Mapping[str, str],
-    links: Links,
-    *,
-    query: str = "",
-    category: str = "",
-    installed_only: bool = False,
-    page: int = 1,
-    size: int = PAGE_SIZE,
-) -> StorePage:
-    """Build one page of the store's list from the entries that were ``found`` for ``query``, in their order.
-
-    ``titles`` are category titles by id, ``installed`` the current versions by app id. Categories count what was
-    found, so that no filter leads to an empty page.
-    """
-    matching = [entry for entry in found if not installed_only or entry.get("id") in installed]
-    counts: dict[str, int] = {}
-    for entry in matching:
-        for name in entry.get("categories") or ():
-            counts[name] = counts.get(name, 0) + 1
-    if category:
-        matching = [entry for entry in matching if category in (entry.get("categories") or ())]
-    pages = max(1, -(-len(matching) // size))
-    page = min(max(1, page), pages)
-    flag = "1" if installed_only else None
-
-    def at(number: int) -> str:
-        return links.page("store", q=query, category=category, installed=flag, page=number if number > 1 else None)
-
-    return StorePage(
-        cards=tuple(store_card(entry, installed, titles, links) for entry in matching[(page - 1) * size : page * size]),
-        categories=tuple(
-            Category(
-                name,
-                titles.get(name, name),
-                counts.get(name, 0),
-                name == category,
-                links.page("store", q=query, installed=flag, category=None if name == category else name),
-            )
-            for name in sorted(
-                set(counts) | ({category} if category else set()), key=lambda name: titles.get(name, name)
-            )
-        ),
-        query=query,
-        category=category,
-        installed_only=installed_only,
-        total=len(matching),
-        page=page,
-        pages=pages,
-        previous_url=at(page - 1) if page > 1 else None,
-        next_url=at(page + 1) if page < pages else None,
+        pinned=pinned,
+        healthy=entry.get("healthy") if isinstance(entry.get("healthy"), bool) else None,
     )
 
 
@@ -176,21 +108,20 @@ class Screenshot:
 
 
 @dataclass(frozen=True)
-class VersionRow:
-    """One version: whether the store offers it, whether it is on disk, whether it is the one that opens."""
+class CodeView:
+    """A simulation code the app needs, and whether this site offers it."""
 
-    version: str
-    current: bool
-    installed: bool
+    name: str
     offered: bool
-    latest: bool
-    size: str
-    python: str
 
 
 @dataclass(frozen=True)
 class AppPage:
-    """Everything an app's page shows. ``in_store`` is False for an installed app that the store no longer offers."""
+    """Everything an app's page shows. ``in_store`` is False for an installed app that the store no longer offers.
+
+    ``used`` counts the people here who have it; ``changes`` is what the offered update brings; ``wanted`` is the
+    version a link asked for, ``wanted_known`` whether there is one.
+    """
 
     card: AppCard
     in_store: bool
@@ -208,10 +139,26 @@ class AppPage:
     source: str | None
     previous: str | None
     installed_on: str
+    methods: tuple[str, ...]
+    codes: tuple[CodeView, ...]
+    check: CheckView | None
+    used: int
+    pinned: str | None
+    newer: str | None
+    changes: ChangesView | None
+    wanted: str
+    wanted_known: bool
 
 
 def app_page(
-    app: Mapping[str, Any] | None, installed: Mapping[str, Any] | None, titles: Mapping[str, str], links: Links
+    app: Mapping[str, Any] | None,
+    installed: Mapping[str, Any] | None,
+    titles: Mapping[str, str],
+    links: Links,
+    *,
+    used: int = 0,
+    offered_codes: Sequence[str] = (),
+    wanted: str = "",
 ) -> AppPage:
     """Build an app's page from the store's entry, the installed app, or both (one of them must be there)."""
     store = app or {}
@@ -226,7 +173,9 @@ def app_page(
         {text_of(mine, "id"): current} if current else {},
         titles,
         links,
+        pinned=bool(text_of(mine, "pinned")),
     )
+    rows = version_rows(releases, mine, latest, card.id, links)
     pages = store.get("links")
     pages = pages if isinstance(pages, Mapping) else {}
     return AppPage(
@@ -238,7 +187,7 @@ def app_page(
         resources=_resources(shown.get("resources")),
         workflows=tuple(str(name) for name in shown.get("workflows") or mine.get("workflows") or ()),
         citations=citation_views(store.get("citations"), card.id),
-        versions=_versions(releases, mine, latest),
+        versions=rows,
         authors=text_of(store, "authors"),
         license=text_of(store, "license"),
         homepage=web_address(pages.get("homepage")),
@@ -246,6 +195,15 @@ def app_page(
         source=web_address(pages.get("source")),
         previous=text_of(mine, "previous") or None,
         installed_on=date(mine.get("installed")),
+        methods=tuple(str(method) for method in store.get("methods") or ()),
+        codes=tuple(CodeView(str(code), is_offered(str(code), offered_codes)) for code in shown.get("codes") or ()),
+        check=check_view(shown),
+        used=used,
+        pinned=text_of(mine, "pinned") or None,
+        newer=latest if current and latest and latest != current else None,
+        changes=changes(releases, current, card.update) if card.update else None,
+        wanted=wanted,
+        wanted_known=any(row.version == wanted for row in rows),
     )
 
 
@@ -260,6 +218,11 @@ def category_titles(index: Mapping[str, Any]) -> dict[str, str]:
 def latest_versions(index: Mapping[str, Any]) -> dict[str, str]:
     """Return the newest version in the store by app id."""
     return {text_of(entry, "id"): text_of(entry, "latest") for entry in _mappings(index.get("apps"))}
+
+
+def pinned_apps(apps: Any) -> set[str]:
+    """Return the ids of installed apps that are pinned to a version."""
+    return {text_of(app, "id") for app in _mappings(apps) if text_of(app, "pinned")}
 
 
 def current_versions(apps: Any) -> dict[str, str]:
@@ -311,35 +274,6 @@ def _resources(resources: Any) -> str:
     if text_of(resources, "memory"):
         parts.append(f"{resources['memory']} of memory")
     return ", ".join(parts)
-
-
-def _versions(releases: Sequence[Mapping[str, Any]], mine: Mapping[str, Any], latest: str) -> tuple[VersionRow, ...]:
-    """Return the store's versions in its order (newest first), then those only on disk."""
-    on_disk = [str(version) for version in mine.get("versions") or ()]
-    current = text_of(mine, "current")
-    rows = []
-    for release in releases:
-        version = text_of(release, "version")
-        wheel = release.get("wheel")
-        size = byte_size(wheel.get("size")) if isinstance(wheel, Mapping) else ""
-        rows.append(
-            VersionRow(
-                version,
-                version == current,
-                version in on_disk,
-                True,
-                version == latest,
-                size,
-                text_of(release, "python"),
-            )
-        )
-    offered = {row.version for row in rows}
-    rows += [
-        VersionRow(version, version == current, True, False, False, "", "")
-        for version in on_disk
-        if version not in offered
-    ]
-    return tuple(rows)
 
 
 def _mappings(items: Any) -> list[Mapping[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from markdown_it import MarkdownIt
@@ -12,6 +13,7 @@ from markupsafe import Markup
 SECTION_LEVEL = 2
 
 
+@lru_cache(maxsize=1)
 def _renderer() -> MarkdownIt:
     # Images are off: a description from a stranger must not make the reader's browser fetch from anywhere.
     return MarkdownIt("commonmark", {"html": False, "linkify": False}).enable("table").disable("image")
