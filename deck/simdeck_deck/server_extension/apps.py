@@ -1,23 +1,62 @@
-"""What the page handler needs to know about an installed app, read from its folder. Pure reading, no effects."""
+"""What the handlers need to know about an installed app, read from its folder. Pure reading, no effects."""
 
 from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-APP_NAME = re.compile(r"[a-z0-9](?:[a-z0-9._-]{0,62}[a-z0-9])?")
+APP_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
 """App ids as they appear in the page's address."""
 
 RESERVED = frozenset({"static", "labextensions", "api"})
 """Parts of the address below ``deck/`` that are not apps."""
 
+PAGES = "apps/apps"
+"""Where AiiDAlab has its apps below a server's address."""
+
+
+@dataclass(frozen=True)
+class PageLink:
+    """One of an app's pages: ``name`` is its address relative to the app's, empty for the first."""
+
+    name: str
+    title: str
+
+
+@dataclass(frozen=True)
+class Installed:
+    """The current version of an installed app, whatever its kind."""
+
+    id: str
+    title: str
+    version: str
+    home: Path
+    entry: Mapping[str, Any] = field(compare=False)
+    package: str = ""
+
+    @property
+    def kind(self) -> str:
+        return str(self.entry.get("kind", ""))
+
+    @property
+    def env(self) -> Path:
+        return self.home / "env"
+
+    @property
+    def tree(self) -> Path | None:
+        """The folder of an AiiDAlab app's notebooks; None where it has none, or names one outside its version."""
+        tree = (self.home / str(self.entry.get("tree", ""))).resolve()
+        ours = self.kind == "aiidalab" and tree.is_relative_to((self.home / "apps").resolve()) and tree.is_dir()
+        return tree if ours else None
+
 
 @dataclass(frozen=True)
 class AppPage:
-    """An installed app that has a notebook page."""
+    """One notebook page of an installed app."""
 
     id: str
     title: str
@@ -26,6 +65,20 @@ class AppPage:
     notebook: Path
     warm: tuple[str, ...]
     """Modules a warm kernel has imported before the page asks for it."""
+    name: str = ""
+    """Which page; empty is the app's first. Relative to its tree for an AiiDAlab app."""
+    links: tuple[PageLink, ...] = ()
+    """The app's pages, where it has several."""
+    environment: Mapping[str, str] = field(default_factory=dict, compare=False)
+    """What the app's kernels find in their environment besides the server's."""
+    cwd: Path | None = None
+    """Where the page's kernel runs; None: the server's own folder."""
+    tree: Path | None = None
+    """The app's folder, for an AiiDAlab app."""
+    note: str = ""
+    """What whoever opens the page should know, in sentences."""
+    source: str = ""
+    """Code to run in place of the notebook."""
 
     @property
     def kernel(self) -> str:
@@ -46,14 +99,18 @@ class NoPageError(Exception):
 
 
 def kernel_name(app: str) -> str:
-    """Return the name of the kernel of ``app``."""
-    return f"simdeck-{app}"
+    """Return the name of the kernel of ``app``; Jupyter wants lower case."""
+    return f"simdeck-{app.lower()}"
 
 
-def app_of_kernel(kernel: str) -> str | None:
-    """Return the app a kernel belongs to, or None for a kernel that is not an app's."""
+def app_of_kernel(apps: Path, kernel: str) -> str | None:
+    """Return the installed app a kernel belongs to, or None for a kernel that is not an app's."""
     prefix, found, app = kernel.partition("simdeck-")
-    return app if found and not prefix and is_app_name(app) else None
+    if not found or prefix or not is_app_name(app):
+        return None
+    if (apps / app).is_dir():
+        return app
+    return next((name for name in installed(apps) if kernel_name(name) == kernel), None)
 
 
 def is_app_name(text: str) -> bool:
@@ -69,13 +126,13 @@ def installed(apps: Path) -> list[str]:
     return [path.name for path in sorted(found, key=lambda path: (path / "current").lstat().st_mtime, reverse=True)]
 
 
-def read(apps: Path, app: str) -> AppPage:
+def read_app(apps: Path, app: str) -> Installed:
     """Read the current version of ``app`` below the apps folder ``apps``.
 
     Raises
     ------
     NoPageError
-        It is not installed, its description cannot be read, or it has no notebook.
+        It is not installed, or its description cannot be read.
     """
     if not is_app_name(app):
         raise NoPageError("There is no app of this name.")
@@ -85,28 +142,55 @@ def read(apps: Path, app: str) -> AppPage:
         raise NoPageError("This app is not installed.") from None
     try:
         about = json.loads((version / "app.json").read_text())
-    except (OSError, ValueError):
+        entry = about.get("entry") or (about.get("manifest") or {}).get("entry") or {}
+    except (OSError, ValueError, AttributeError):
         raise NoPageError("The app's installation is damaged: its description cannot be read.") from None
-    entry = _entry(about)
-    if entry.get("kind") != "notebook" or not isinstance(entry.get("path"), str):
-        raise NoPageError("This app has no page to open here.")
-    env = version / "env"
-    notebook = _find(env, entry["path"])
-    if notebook is None:
-        raise NoPageError("The app's installation is damaged: its notebook is missing.")
     title = about.get("title") or (about.get("manifest") or {}).get("title") or app
-    return AppPage(app, str(title), version.name, env, notebook, _warm(notebook))
+    entry = entry if isinstance(entry, dict) else {}
+    return Installed(app, str(title), version.name, version, entry, str(about.get("package") or ""))
 
 
-def _entry(about: dict[str, Any]) -> dict[str, Any]:
-    entry = about.get("entry") or (about.get("manifest") or {}).get("entry") or {}
-    return entry if isinstance(entry, dict) else {}
+def read(apps: Path, app: str, name: str = "") -> AppPage:
+    """Read one notebook page of ``app``: its first, or the one called ``name``.
+
+    Raises
+    ------
+    NoPageError
+        It is not installed, its description cannot be read, or it has no such page.
+    """
+    found = read_app(apps, app)
+    if found.kind == "aiidalab":
+        from simdeck_deck.server_extension import aiidalab_app
+
+        return aiidalab_app.page(apps, found, name)
+    if found.kind != "notebook" or not isinstance(found.entry.get("path"), str):
+        raise NoPageError("This app has no page to open here.")
+    paths = page_paths(found.entry)
+    if name not in paths:
+        raise NoPageError("This app has no page of this name.")
+    notebook = in_packages(found.env, paths[name][0])
+    if notebook is None or not notebook.is_file():
+        raise NoPageError("The app's installation is damaged: its notebook is missing.")
+    links = tuple(PageLink(key, title) for key, (_, title) in paths.items()) if len(paths) > 1 else ()
+    return AppPage(found.id, found.title, found.version, found.env, notebook, _warm(notebook), name, links)
 
 
-def _find(env: Path, relative: str) -> Path | None:
+def page_paths(entry: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    """Return (notebook, title) of each page of a notebook app by its name; the first page's is empty."""
+    found = {"": (str(entry["path"]), "Start")}
+    for page in entry.get("pages") or ():
+        if isinstance(page, dict) and isinstance(page.get("path"), str):
+            title = str(page.get("title") or page["path"])
+            first = page["path"] == entry["path"]
+            found["" if first else Path(page["path"]).stem] = (page["path"], title)
+    return found
+
+
+def in_packages(env: Path, relative: str) -> Path | None:
+    """Return the file or folder ``relative`` of the environment's packages; never one outside."""
     for packages in sorted(env.glob("lib/python*/site-packages")):
         path = (packages / relative).resolve()
-        if path.is_file() and path.is_relative_to(packages.resolve()):
+        if path.exists() and path.is_relative_to(packages.resolve()):
             return path
     return None
 

@@ -24,7 +24,7 @@ def inside(roots: list[Path], relative: str) -> Path | None:
     return None
 
 
-class _Static(JupyterHandler, web.StaticFileHandler):  # type: ignore[misc]
+class StaticFile(JupyterHandler, web.StaticFileHandler):  # type: ignore[misc]
     """Serves one resolved file; who may read it is checked like every other request of this server."""
 
     def _serve(self, path: Path | None) -> Any:
@@ -52,7 +52,7 @@ class _Static(JupyterHandler, web.StaticFileHandler):  # type: ignore[misc]
         return absolute_path
 
 
-class AssetHandler(_Static):
+class AssetHandler(StaticFile):
     """``deck/static/<hash>/<voila|own|vendor>/<file>``."""
 
     def initialize(self, frontend: Frontend) -> None:
@@ -64,7 +64,7 @@ class AssetHandler(_Static):
         await self._serve(inside(self.frontend.folders.get(kind, []), name))
 
 
-class LabextensionHandler(_Static):
+class LabextensionHandler(StaticFile):
     """``deck/labextensions/<app>/<hash>/<extension>/<file>``."""
 
     def initialize(self, settings: Settings, frontend: Frontend) -> None:

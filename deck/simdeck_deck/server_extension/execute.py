@@ -70,6 +70,18 @@ class PageExecutor(NotebookClient):  # type: ignore[misc]
             if not first.done():
                 first.cancel()
 
+    async def prepare(self, code: str) -> None:
+        """Run ``code`` before the first cell, unseen.
+
+        Raises
+        ------
+        KernelStartError
+            It failed.
+        """
+        reply = await ensure_async(self.kc.execute_interactive(code, silent=True, output_hook=lambda message: None))
+        if reply["content"]["status"] != "ok":
+            raise KernelStartError("The app's kernel could not be prepared for the page.")
+
     async def cells(self) -> AsyncIterator[tuple[int, Any, Failure | None]]:
         """Run cell after cell; yields (index, cell with outputs, what it raised). Ends after a cell that raised."""
         self.reset_execution_trackers()

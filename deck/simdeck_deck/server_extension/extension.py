@@ -10,14 +10,13 @@ import signal
 import time
 from typing import Any
 
-from jupyter_core.utils import ensure_async
 from jupyter_server.utils import url_path_join
 
-from simdeck_deck.server_extension import apps, kernels, late
+from simdeck_deck.server_extension import aiidalab, apps, kernels, late
 from simdeck_deck.server_extension.assets import AssetHandler, LabextensionHandler
 from simdeck_deck.server_extension.config import Settings
 from simdeck_deck.server_extension.frontend import Frontend
-from simdeck_deck.server_extension.page import CloseHandler, PageHandler
+from simdeck_deck.server_extension.page import AppHandler, CloseHandler, PageHandler
 from simdeck_deck.server_extension.pool import WarmPool
 from simdeck_deck.server_extension.walltime import HOOKS, Walltime
 
@@ -49,7 +48,9 @@ def load(server_app: Any) -> None:
             (f"{base}/labextensions/([^/]+)/[0-9a-f]+/(.+)", LabextensionHandler, common),
             (f"{base}/api/close/([0-9a-f-]+)", CloseHandler),
             (f"{base}/([^/]+)", PageHandler, {**page, "redirect": True}),
-            (f"{base}/([^/]+)/", PageHandler, page),
+            (f"{base}/([^/]+)/", AppHandler, page),
+            (f"{base}/([^/]+)/([^/]+)", PageHandler, page),
+            *aiidalab.routes(server_app.web_app.settings["base_url"], settings, page),
         ],
     )
     mine = server_app.web_app.settings[SETTING]
@@ -83,7 +84,7 @@ async def watch_pages(kernel_manager: Any, pages: dict[str, float], grace: float
         await asyncio.sleep(every)
         for kernel_id in ended_pages(kernel_manager, pages, time.monotonic(), grace):
             with contextlib.suppress(Exception):
-                await ensure_async(kernel_manager.shutdown_kernel(kernel_id, now=True))
+                await kernels.end_kernel(kernel_manager, kernel_id)
 
 
 def ended_pages(kernel_manager: Any, pages: dict[str, float], now: float, grace: float) -> list[str]:

@@ -197,6 +197,8 @@ class ForkServer:
 def main() -> None:
     """Warm up with the modules named in argv, then serve."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # This script's folder must not lend its modules to the app.
+    sys.path.pop(0)
     # What a library prints must not land between our lines.
     out = os.dup(1)
     os.dup2(2, 1)

@@ -24,10 +24,11 @@ from simdeck_deck.server_extension.apps import AppPage
 OWN = Path(__file__).with_name("static")
 
 # What a page of widgets needs; everything else that is installed for JupyterLab stays out.
-WANTED = ("@voila-dashboards/widgets-manager8", "@jupyter-widgets/jupyterlab-manager", "anywidget")
-NEVER = re.compile(
-    r"@jupyterlab/|@jupyterhub/|@voila-dashboards/(jupyterlab-preview|widgets-manager7)|jupyterlab[_-]|@jupyter-widgets/"
-)
+MANAGER = "@jupyter-widgets/jupyterlab-manager"
+VOILA_MANAGER = "@voila-dashboards/widgets-manager"
+"""Voilà's part for ipywidgets 8 or 7, whichever the app brings: the number stands at its end."""
+WANTED = (f"{VOILA_MANAGER}7", f"{VOILA_MANAGER}8", MANAGER, "anywidget")
+NEVER = re.compile(r"@jupyterlab/|@jupyterhub/|@voila-dashboards/|jupyterlab[_-]|@jupyter-widgets/")
 
 
 def digest(paths: list[Path]) -> str:
@@ -87,6 +88,7 @@ class Frontend:
         key = str(app.env)
         if key not in self._extensions:
             found: dict[str, dict[str, Any]] = {}
+            older = False
             roots = labextension_folders(app)
             for root in roots:
                 for name, package in packages(root).items():
@@ -95,6 +97,8 @@ class Frontend:
                     build = package.get("jupyterlab", {}).get("_build")
                     if build:
                         found[name] = {"name": name, **build}
+                        older |= name == MANAGER and str(package.get("version", "")).split(".")[0] in {"2", "3", "4"}
+            found.pop(f"{VOILA_MANAGER}{8 if older else 7}", None)
             mark = hashlib.sha256(json.dumps([key, *found.values()], sort_keys=True).encode()).hexdigest()[:16]
             self._extensions[key] = (mark, list(found.values()))
         return self._extensions[key]

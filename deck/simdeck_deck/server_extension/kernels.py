@@ -7,15 +7,19 @@ are not an app's go straight through to jupyter_client's own provisioner.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+from concurrent.futures import Future
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
 from jupyter_client.provisioning import KernelProvisionerFactory, LocalProvisioner
 from jupyter_client.provisioning.provisioner_base import KernelProvisionerBase
+from jupyter_core.utils import ensure_async
+from tornado.web import HTTPError
 
-from simdeck_deck.server_extension import apps
+from simdeck_deck.server_extension import aiida_profile, apps
 from simdeck_deck.server_extension.pool import WarmKernel, WarmPool
 
 NAME = "simdeck-warm"
@@ -32,8 +36,14 @@ class WarmProvisioner(LocalProvisioner):  # type: ignore[misc]
     _launched = False
 
     async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
+        app = self._app()
+        if app is not None and app.environment:
+            # JupyterLab's kernels of this app too; what a page said of itself stays.
+            given = dict(kwargs.get("env") or os.environ)
+            kwargs["env"] = given | {k: v for k, v in app.environment.items() if k != "SIMDECK_PAGE" or k not in given}
+            await self._make_profile(app, kwargs["env"])
         # A restart keeps the connection its clients know, so it starts cold on the same sockets.
-        self._warm = None if self._launched or kwargs.get("extra_arguments") else self._take(kwargs)
+        self._warm = None if self._launched or kwargs.get("extra_arguments") else self._take(app)
         self._launched = True
         if self._warm is None:
             return dict(await super().pre_launch(**kwargs))
@@ -58,15 +68,43 @@ class WarmProvisioner(LocalProvisioner):  # type: ignore[misc]
         if not restart and self._warm is not None:
             await asyncio.to_thread(self._warm.clean)
 
-    def _take(self, kwargs: dict[str, Any]) -> WarmKernel | None:
-        app = apps.app_of_kernel(getattr(self.parent, "kernel_name", "") or "")
-        if app is None or self.pool is None or self.folder is None:
+    def _app(self) -> apps.AppPage | None:
+        """The app whose kernel this is."""
+        if self.folder is None:
             return None
+        app = apps.app_of_kernel(self.folder, getattr(self.parent, "kernel_name", "") or "")
         try:
-            return self.pool.take(apps.read(self.folder, app))
+            return apps.read(self.folder, app) if app is not None else None
         except (apps.NoPageError, OSError) as error:
-            self.log.warning("Starting the kernel of %s cold: %s", app, error)
+            self.log.warning("The kernel of %s starts cold: %s", app, error)
             return None
+
+    async def _make_profile(self, app: apps.AppPage, env: dict[str, str]) -> None:
+        """See that the AiiDA profile is there that the app is told of."""
+        assert self.folder is not None
+        if folder := env.get("AIIDA_PATH"):
+            await asyncio.to_thread(aiida_profile.make_folder, Path(folder))
+        profile = await asyncio.to_thread(aiida_profile.profile_of, self.folder)
+        if env.get("AIIDA_PATH") == str(profile.folder) and not await aiida_profile.make(app.python, profile):
+            self.log.warning("There is no AiiDA profile for %s: it could not be made", app.id)
+
+    def _take(self, app: apps.AppPage | None) -> WarmKernel | None:
+        return self.pool.take(app) if app is not None and self.pool is not None else None
+
+
+async def end_kernel(manager: Any, kernel_id: str, seconds: float = 30.0) -> None:
+    """End a kernel of the server's kernel manager, also one that is just being started anew."""
+    if kernel_id not in manager:
+        return
+    ready = getattr(manager.get_kernel(kernel_id), "ready", None)
+    if isinstance(ready, Future):
+        # The manager cannot end what it is starting: it asks how the start went.
+        pending = asyncio.ensure_future(asyncio.wrap_future(ready))
+        await asyncio.wait({pending}, timeout=seconds)
+    elif isinstance(ready, asyncio.Future):
+        await asyncio.wait({ready}, timeout=seconds)
+    with contextlib.suppress(KeyError, HTTPError):
+        await ensure_async(manager.shutdown_kernel(kernel_id, now=True))
 
 
 def install(pool: WarmPool, folder: Path, parent: Any) -> None:

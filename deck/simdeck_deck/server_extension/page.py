@@ -9,6 +9,7 @@ import re
 import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import nbformat
 from jinja2 import Environment, FileSystemLoader
@@ -23,8 +24,11 @@ from simdeck_deck.server_extension.apps import AppPage
 from simdeck_deck.server_extension.config import Settings
 from simdeck_deck.server_extension.execute import KernelStartError, PageExecutor
 from simdeck_deck.server_extension.frontend import Frontend
+from simdeck_deck.server_extension.kernels import end_kernel
 from simdeck_deck.server_extension.walltime import Walltime
 
+# Apps read the address they were opened with from this name. The address is never part of the code.
+AIIDALAB_CELL = "import os as _os\njupyter_notebook_url = _os.environ['VOILA_REQUEST_URL']\ndel _os"
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
 TEMPLATES = Path(__file__).with_name("templates")
 _environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True)
@@ -33,6 +37,13 @@ _environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, 
 def embed(value: Any) -> Markup:
     """JSON to stand inside a script element; ``script_json`` lets nothing in it end the element."""
     return Markup(cells.script_json(value))  # noqa: S704
+
+
+def notebook_of(page: AppPage) -> Any:
+    """Read the page's notebook; a page made of code has that as its only cell."""
+    if page.source:
+        return nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(page.source)])
+    return nbformat.reads(page.notebook.read_text("utf-8"), as_version=4)
 
 
 class PageHandler(JupyterHandler):  # type: ignore[misc]
@@ -55,22 +66,34 @@ class PageHandler(JupyterHandler):  # type: ignore[misc]
         self.delivered = False
 
     @web.authenticated  # type: ignore[untyped-decorator]
-    async def get(self, app: str) -> None:
+    async def get(self, app: str, name: str = "") -> None:
         """Send the page; refuses with a page that says why."""
         if self.only_redirect:
-            query = f"?{self.request.query}" if self.request.query else ""
-            self.redirect(f"{self.base_url}deck/{app}/{query}", permanent=False)
+            self.redirect_with_query(f"{self.base_url}deck/{quote(app, safe='')}/")
             return
+        try:
+            page = await asyncio.to_thread(apps.read, self.simdeck.apps, app, name)
+        except apps.NoPageError as reason:
+            await self.refuse(str(reason))
+            return
+        await self.show(page)
+
+    def redirect_with_query(self, address: str) -> None:
+        """Send the browser to another address with the query this one has."""
+        self.redirect(address + (f"?{self.request.query}" if self.request.query else ""), permanent=False)
+
+    async def refuse(self, reason: str, title: str = "This app cannot be opened", **values: Any) -> None:
+        """Say in a page why there is none."""
+        self.set_status(404)
+        self.set_header("Content-Type", "text/html; charset=UTF-8")
+        await self.finish(self._render("refused.html.j2", title=title, reason=reason, **values))
+
+    async def show(self, page: AppPage) -> None:
+        """Send one notebook page."""
         self.set_header("Content-Type", "text/html; charset=UTF-8")
         self.set_header("Cache-Control", "no-store")
         # Asking for the token sets its cookie; the page needs it to end its kernel.
         _ = self.xsrf_token
-        try:
-            page = await asyncio.to_thread(apps.read, self.simdeck.apps, app)
-        except apps.NoPageError as reason:
-            self.set_status(404)
-            await self.finish(self._render("refused.html.j2", title="This app cannot be opened", reason=str(reason)))
-            return
         try:
             await self._stream(page)
             self.delivered = True
@@ -85,7 +108,7 @@ class PageHandler(JupyterHandler):  # type: ignore[misc]
         kernel = asyncio.ensure_future(self._start_kernel(page))
         try:
             await self._send(self._render("head.html.j2", page=page, title=page.title))
-            notebook = nbformat.reads(await asyncio.to_thread(page.notebook.read_text), as_version=4)
+            notebook = await asyncio.to_thread(notebook_of, page)
         finally:
             await asyncio.wait({kernel})
         try:
@@ -93,6 +116,8 @@ class PageHandler(JupyterHandler):  # type: ignore[misc]
             self.pages[self.kernel_id] = time.monotonic()
             executor = PageExecutor(notebook, km=self.kernel_manager.get_kernel(self.kernel_id), timeout=None)
             await executor.connect()
+            if page.tree is not None:
+                await executor.prepare(AIIDALAB_CELL)
         except Exception as error:
             self.log.exception("The kernel of %s did not start", page.id)
             await self._finish_with_failure(page, error)
@@ -148,8 +173,10 @@ class PageHandler(JupyterHandler):  # type: ignore[misc]
             "SIMDECK_PAGE_URL": request.path,
             "SIMDECK_STATIC_URL": self.frontend.url(self.base_url),
         }
+        place = {"path": ""} if page.cwd is None else {"cwd": str(page.cwd)}
+        environment |= page.environment
         kernel_id = await ensure_async(
-            self.kernel_manager.start_kernel(kernel_name=page.kernel, path="", env=environment)
+            self.kernel_manager.start_kernel(kernel_name=page.kernel, env=environment, **place)
         )
         return str(kernel_id)
 
@@ -158,8 +185,8 @@ class PageHandler(JupyterHandler):  # type: ignore[misc]
         await self.flush()
 
     async def _shut_down(self) -> None:
-        if self.kernel_id is not None and self.kernel_id in self.kernel_manager:
-            await ensure_async(self.kernel_manager.shutdown_kernel(self.kernel_id, now=True))
+        if self.kernel_id is not None:
+            await end_kernel(self.kernel_manager, self.kernel_id)
 
     def _render(self, template: str, **values: Any) -> str:
         return _environment.get_template(template).render(
@@ -174,6 +201,22 @@ class PageHandler(JupyterHandler):  # type: ignore[misc]
         )
 
 
+class AppHandler(PageHandler):
+    """``/user/<name>/deck/<app>/``: leads to where an app of its kind is shown, or is its first page."""
+
+    @web.authenticated  # type: ignore[untyped-decorator]
+    async def get(self, app: str, name: str = "") -> None:
+        try:
+            found = await asyncio.to_thread(apps.read_app, self.simdeck.apps, app)
+        except apps.NoPageError as reason:
+            await self.refuse(str(reason))
+            return
+        if found.kind == "aiidalab":
+            self.redirect_with_query(f"{self.base_url}{apps.PAGES}/{quote(app, safe='')}/")
+            return
+        await super().get(app, name)
+
+
 class CloseHandler(JupyterHandler):  # type: ignore[misc]
     """``POST deck/api/close/<kernel>``: the page was closed; its kernel ends. Sent by the page's beacon."""
 
@@ -182,5 +225,4 @@ class CloseHandler(JupyterHandler):  # type: ignore[misc]
         self.set_status(204)
         with contextlib.suppress(StreamClosedError):  # a page that closes does not wait for the answer
             await self.finish()
-        if kernel_id in self.kernel_manager:
-            await ensure_async(self.kernel_manager.shutdown_kernel(kernel_id, now=True))
+        await end_kernel(self.kernel_manager, kernel_id)

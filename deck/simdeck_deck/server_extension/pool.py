@@ -23,6 +23,7 @@ from typing import Any
 
 from simdeck_common.layout import private_dir
 
+from simdeck_deck.server_extension.aiida_profile import make_folder
 from simdeck_deck.server_extension.apps import AppPage
 
 FORKSERVER = Path(__file__).with_name("forkserver.py")
@@ -120,6 +121,11 @@ class WarmParent:
     def alive(self) -> bool:
         return self.process.returncode is None and not self.retired
 
+    def serves(self, app: AppPage) -> bool:
+        """Whether its imports are those of this version of ``app``, and were done with the same AiiDA folder."""
+        aiida = (one.environment.get("AIIDA_PATH") for one in (self.app, app))
+        return self.app.env == app.env and len(set(aiida)) == 1
+
 
 class WarmPool:
     """Keeps at most ``limit`` apps warm, ``spare`` kernels waiting for each.
@@ -148,7 +154,7 @@ class WarmPool:
     def take(self, app: AppPage) -> WarmKernel | None:
         """Hand out a waiting kernel of exactly this version of ``app``, or None: start it cold."""
         parent = self._parents.get(app.id)
-        if parent is None or not parent.alive or parent.app.env != app.env:
+        if parent is None or not parent.alive or not parent.serves(app):
             self.warm(app)
             return None
         while parent.waiting:
@@ -166,7 +172,7 @@ class WarmPool:
         parent = self._parents.get(app.id)
         if self._closed or self.spare < 1 or self.limit < 1:
             return
-        if parent is not None and parent.alive and parent.app.env == app.env:
+        if parent is not None and parent.alive and parent.serves(app):
             return
         task = self._starting.get(app.id)
         if task is None or task.done():
@@ -232,6 +238,8 @@ class WarmPool:
         while len(self._parents) >= self.limit:
             self._retire(self._parents.pop(next(iter(self._parents))))
         try:
+            if folder := app.environment.get("AIIDA_PATH"):
+                await asyncio.to_thread(make_folder, Path(folder))
             process = await asyncio.create_subprocess_exec(
                 str(app.python),
                 str(FORKSERVER),
@@ -239,7 +247,8 @@ class WarmPool:
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.PIPE,
                 start_new_session=True,
-                env={**os.environ, "PYTHONUNBUFFERED": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1"},
+                # Modules read some of it when they are imported (AiiDA: where its profiles are).
+                env={**os.environ, **app.environment, "PYTHONUNBUFFERED": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1"},
             )
         except OSError as error:
             self.log.warning("No warm kernels for %s: %s", app.id, error)
