@@ -30,6 +30,7 @@ from simdeck_appstore.git import Mirrors
 from simdeck_appstore.models import BuildProblem, RegistryIndex, SimdeckWheel
 from simdeck_appstore.own_wheel import OwnRecord, own_checkout, own_wheel
 from simdeck_appstore.records import FileStore, ReleaseRecord, make_record, source_key
+from simdeck_appstore.records_of_checks import record_of
 from simdeck_appstore.signing import sign_registry
 from simdeck_appstore.sources import RegistrySource, ReleaseSpec, expand, fetch, read_source
 from simdeck_appstore.swap import recover_swap, swap
@@ -158,8 +159,12 @@ class _Build:
                 reason = f"{error.filename or 'a file'}: {error.strerror}"
                 self._leave_out(app, spec.url, Problem("source-invalid", url=spec.url, reason=reason))
             else:
-                found.append(record)
+                found.append(self._with_check(app, record))
         return found
+
+    def _with_check(self, app: str, record: ReleaseRecord) -> ReleaseRecord:
+        check = record_of(self.registry.folder, app, record.release)
+        return record.model_copy(update={"release": record.release.model_copy(update={"check": check})})
 
     def _expanded(self, app: str, specs: list[ReleaseSpec]) -> list[ReleaseSpec]:
         """Return one entry a release; an entry that cannot be followed is reported and left out."""
@@ -255,6 +260,17 @@ def _lock(output: Path) -> Iterator[None]:
         yield
 
 
+def say_report(report: BuildReport) -> None:
+    """Print what was built; what was left out, and why, goes to standard error."""
+    for warning in report.warnings:
+        print(f"Warning: {warning}", file=sys.stderr)
+    for left_out in report.problems:
+        print(f"Left out {left_out.app}: {left_out.problem['detail']} {left_out.problem['remedy']}", file=sys.stderr)
+    state = "new" if report.changed else "unchanged"
+    counts = f"{len(report.built)} releases built, {len(report.reused)} taken over"
+    print(f"{len(report.index.apps)} apps, {counts}; registry {state}")
+
+
 def main(argv: list[str] | None = None) -> int:
     """Build a registry and say what was built. Exit code 2: nothing was; 1 (with ``--strict``): an app is left out."""
     parser = argparse.ArgumentParser(
@@ -282,13 +298,7 @@ def main(argv: list[str] | None = None) -> int:
     except Problem as problem:
         print(f"{problem.title}: {problem.detail} {problem.remedy}", file=sys.stderr)
         return 2
-    for warning in report.warnings:
-        print(f"Warning: {warning}", file=sys.stderr)
-    for left_out in report.problems:
-        print(f"Left out {left_out.app}: {left_out.problem['detail']} {left_out.problem['remedy']}", file=sys.stderr)
-    state = "new" if report.changed else "unchanged"
-    counts = f"{len(report.built)} releases built, {len(report.reused)} taken over"
-    print(f"{len(report.index.apps)} apps, {counts}; registry {state}")
+    say_report(report)
     return 1 if report.problems and arguments.strict else 0
 
 

@@ -1,11 +1,12 @@
-"""`simdeck app`: a new app project, its lock, and the checks the store runs."""
+"""`simdeck app` and `simdeck registry`: from a new project to a release in a registry that others install from."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
-from simdeck_appstore.developer.check import Check, CheckSettings, Finding
+from simdeck_appstore.developer.check import Check, CheckRecord, CheckSettings, Finding
 from simdeck_appstore.developer.lock import make_lock
 from simdeck_appstore.developer.new import create, kinds
 from simdeck_common.problems import Problem
@@ -17,7 +18,7 @@ MARKS = {"passed": "✓", "failed": "✗", "skipped": "–"}
 
 @click.group()
 def app() -> None:
-    """Write an app: start a project, lock its packages, check it."""
+    """Write an app: start a project, open it, lock its packages, check it, publish it."""
 
 
 @app.command()
@@ -65,7 +66,7 @@ def dev(project: Path, port: int | None, runs: bool) -> None:
     settings = DevSettings(
         uv=uv_program(),
         app_python=real_python(),
-        simdeck=checkout.root if (checkout.root / "pyproject.toml").is_file() else checkout.own_wheel,
+        simdeck=own_simdeck(checkout),
         backend_python=checkout.backend_python if runs and checkout.backend_python.exists() else None,
         port=port or 0,
     )
@@ -83,18 +84,7 @@ def dev(project: Path, port: int | None, runs: bool) -> None:
 @click.pass_context
 def check(context: click.Context, project: Path, as_json: bool) -> None:
     """Run what the store runs: build, install, the app's own checks, its page, its licences."""
-    from simdeck_hub.agent_settings import uv_program
-
-    checkout = Checkout.find()
-    if not checkout.backend_python.exists():
-        raise Problem("environment-missing", what="the workflow backend's environment")
-    settings = CheckSettings(
-        uv=uv_program(),
-        describe_argv=[str(checkout.backend_python), "-m", "simdeck_workflows.engine.describe"],
-        simdeck=checkout.root if (checkout.root / "pyproject.toml").is_file() else None,
-        categories=checkout.registry if checkout.registry.is_dir() else None,
-    )
-    record = Check(project, settings, report=lambda sentence: click.echo(sentence, err=True)).run()
+    record = run_checks(project, None, Checkout.find().registry)
     if as_json:
         click.echo(record.model_dump_json(indent=1))
     else:
@@ -103,9 +93,101 @@ def check(context: click.Context, project: Path, as_json: bool) -> None:
     context.exit(0 if record.passed else 1)
 
 
+def run_checks(project: Path, wheel: Path | None, registry: Path) -> CheckRecord:
+    """Check a project, or the release made of it, against the categories of ``registry`` where that is a folder."""
+    from simdeck_hub.agent_settings import uv_program
+
+    checkout = Checkout.find()
+    if not checkout.backend_python.exists():
+        raise Problem("environment-missing", what="the workflow backend's environment")
+    settings = CheckSettings(
+        uv=uv_program(),
+        describe_argv=[str(checkout.backend_python), "-m", "simdeck_workflows.engine.describe"],
+        simdeck=own_simdeck(checkout),
+        categories=registry if (registry / "categories.yaml").is_file() else None,
+    )
+    return Check(project, settings, wheel, report=lambda sentence: click.echo(sentence, err=True)).run()
+
+
+def own_simdeck(checkout: Checkout) -> Path | None:
+    """Return the checkout, or in a prefix the wheel, that apps' environments get simdeck from."""
+    return checkout.root if (checkout.root / "pyproject.toml").is_file() else checkout.own_wheel
+
+
+@app.command()
+@click.argument("project", type=click.Path(path_type=Path), default=".")
+@click.option("--to", "registry", required=True, help="The registry: its folder, or its git repository's address.")
+@click.option("--output", type=click.Path(path_type=Path), help="Where the release goes; default: dist in the project.")
+@click.option("--branch", is_flag=True, help="Push the commit as a branch too, for a pull request.")
+@click.option("--checks/--no-checks", default=True, help="Check the release first; what fails is not published.")
+def publish(project: Path, registry: str, output: Path | None, branch: bool, checks: bool) -> None:
+    """Make a release and offer it: in a registry's folder at once, for a git repository as a patch to propose."""
+    from simdeck_appstore.developer.publish import is_git, propose, push
+    from simdeck_appstore.developer.release import make_release
+
+    folder = output or project / "dist"
+    release = make_release(project, folder, Path(sys.executable))
+    click.echo(f"Made {release.wheel} (sha256 {release.wheel_sha256}).")
+    record = run_checks(project, release.wheel, Path(registry)) if checks else None
+    failed = [finding for finding in record.findings if finding.state == "failed"] if record else []
+    if failed:
+        raise Problem("publish-check", app=release.app, version=release.version, reason=line_of(failed[0])[2:])
+    if is_git(registry):
+        proposal = propose(release, registry, record, folder, branch=branch)
+        click.echo(f"Wrote {proposal.patch}: a commit for the registry's people (git am takes it).")
+        if proposal.pushed:
+            click.echo(f"Pushed the branch {proposal.branch}: open a pull request from it.")
+        return
+    report = push(release, Path(registry), record, simdeck=own_simdeck(Checkout.find()))
+    click.echo(f"{release.title} {release.version} is in the registry ({len(report.index.apps)} apps).")
+
+
+@click.group()
+def registry() -> None:
+    """Keep a registry: its keys, its build, its web site."""
+
+
+@registry.command("init")
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("--title", default="App registry", show_default=True, help="The name on the registry's web site.")
+def registry_init(folder: Path, title: str) -> None:
+    """Start a registry: FOLDER/source with its two lists, FOLDER/keys, and FOLDER/built once it is built."""
+    from simdeck_appstore.registry_new import create_registry
+
+    root = create_registry(folder, title)
+    click.echo(f"Made {folder}. Sites pin {root}; keep {root.with_name('root.pem')} elsewhere.")
+    click.echo(f"Next: simdeck app publish --to {folder / 'source'}")
+
+
+@registry.command("build")
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--output", type=click.Path(path_type=Path), help="Where to; default: as registry.toml says.")
+@click.option("--keys", type=click.Path(path_type=Path), help="Keys that sign it; default: as registry.toml says.")
+@click.option("--strict", is_flag=True, help="Exit with 1 when an app was left out.")
+@click.pass_context
+def registry_build(context: click.Context, folder: Path, output: Path | None, keys: Path | None, strict: bool) -> None:
+    """Build the registry in FOLDER as static files: what changed, signed, with its web site."""
+    from simdeck_appstore.build import build_registry, say_report
+    from simdeck_appstore.registry_settings import read_settings
+
+    settings = read_settings(folder)
+    target = output or (folder / settings.output if settings.output else None)
+    if target is None:
+        raise Problem("registry-invalid", file="registry.toml", reason="it does not say where to build (output = …)")
+    report = build_registry(
+        folder,
+        target,
+        simdeck=own_simdeck(Checkout.find()),
+        base_url=settings.base_url,
+        keys=keys or (folder / settings.keys if settings.keys else None),
+    )
+    say_report(report)
+    context.exit(1 if strict and report.problems else 0)
+
+
 def line_of(finding: Finding) -> str:
     """Return one line for people: mark, name, sentence."""
     return f"{MARKS[finding.state]} {finding.name}: {finding.message}"
 
 
-COMMANDS = [app]
+COMMANDS = [app, registry]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import platform
 import tempfile
 import threading
 import time
@@ -17,6 +18,7 @@ from dataclasses import dataclass, field
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
 from typing import Any, Literal, TypeVar
+from urllib.parse import quote
 
 import yaml
 from pydantic import BaseModel, Field
@@ -52,6 +54,7 @@ class CheckRecord(BaseModel):
     wheel_sha256: str = ""
     lock_sha256: str = ""
     python: str = ""
+    simdeck: str = ""
     when: str
     findings: list[Finding] = []
 
@@ -78,10 +81,11 @@ class CheckSettings:
 
 @dataclass
 class Check:
-    """One run of all checks of the project in ``folder``."""
+    """One run of all checks of the project in ``folder``; with ``wheel``, of the release made of it."""
 
     folder: Path
     settings: CheckSettings
+    wheel: Path | None = None
     report: Callable[[str], None] = lambda sentence: None
     findings: list[Finding] = field(default_factory=list)
 
@@ -93,6 +97,7 @@ class Check:
             return CheckRecord(app=self.folder.name, version="", when=when, findings=self.findings)
         record = CheckRecord(app=app_id(project), version=project.version, when=when)
         record.lock_sha256 = sha256_of(project.lock)
+        record.python = platform.python_version()
         with tempfile.TemporaryDirectory(prefix="simdeck-check-") as scratch:
             base = Path(scratch)
             registry = self._step("build", lambda: self._build(project, base), lambda found: ("it becomes a wheel", {}))
@@ -108,6 +113,7 @@ class Check:
         version = apps / app.id / "versions" / app.current
         kept = json.loads((version / "app.json").read_text("utf-8"))
         record.wheel_sha256 = kept["wheel_sha256"]
+        record.simdeck = kept.get("simdeck_version") or ""
         if project.manifest.entry.kind == "notebook":
             self._step("page", lambda: run_page(version, apps, app.id, self.settings.page_seconds), _page)
         else:
@@ -119,7 +125,7 @@ class Check:
     def _build(self, project: Project, base: Path) -> Path:
         source = base / "source"
         source.mkdir()
-        entry = {app_id(project): {"releases": [f"file:{project.folder}"]}}
+        entry = {app_id(project): {"releases": [f"file:{quote(str(self.wheel or project.folder))}"]}}
         (source / "apps.yaml").write_text(yaml.safe_dump(entry), "utf-8")
         (source / "categories.yaml").write_text(yaml.safe_dump(self._categories(project)), "utf-8")
         report = build_registry(source, base / "registry", python=self.settings.python, simdeck=self.settings.simdeck)

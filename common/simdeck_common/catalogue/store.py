@@ -165,6 +165,30 @@ ENTRIES: dict[str, Entry] = {
         "The Jupyter server that shows the page ended: {reason}.",
         "Start `simdeck app dev` again; --port chooses another port.",
     ),
+    "version-published": Entry(
+        409,
+        "This version is published",
+        "The registry has version {version} of {app} already.",
+        "A published version does not change: raise the version in pyproject.toml and publish again.",
+    ),
+    "not-a-registry": Entry(
+        422,
+        "Not a registry",
+        "{registry} holds no apps.yaml.",
+        "Name a registry's source: its folder, or its git repository. `simdeck registry init` makes a new one.",
+    ),
+    "publish-git": Entry(
+        422,
+        "The release could not be proposed",
+        "git could not be used on the registry: {reason}.",
+        "Nothing was published. Check the address and your access to it, then publish again.",
+    ),
+    "publish-check": Entry(
+        422,
+        "The app does not pass its checks",
+        "{app} {version} was not published: {reason}",
+        "Mend it; `simdeck app check` says all that was found.",
+    ),
     "lock-failed": Entry(
         422,
         "The packages could not be locked",

@@ -1,0 +1,113 @@
+"""One release of an app: a wheel that carries all a registry must know of it, and the hashes that name it.
+
+The wheel holds, beside the package, the project's ``pyproject.toml``, lock, changelog and pictures, so that a registry
+needs nothing but this one file. The same project gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from simdeck_appstore import changelog
+from simdeck_appstore.developer.check import app_id
+from simdeck_appstore.hashing import sha256_of
+from simdeck_appstore.manifest import LOCK_NAME, Project, load_project
+from simdeck_appstore.wheels import CARRIED, WheelBuilder
+
+EPOCH = (2020, 2, 2, 0, 0, 0)
+"""The time of every file in the wheel, as hatchling writes it."""
+
+
+@dataclass(frozen=True)
+class MadeRelease:
+    """What was made; ``wheel`` is the file to publish."""
+
+    app: str
+    title: str
+    version: str
+    wheel: Path
+    wheel_sha256: str
+    lock_sha256: str
+
+    def to_json(self) -> str:
+        """Return the release's own description: what to compare a download with."""
+        return json.dumps(
+            {
+                "app": self.app,
+                "version": self.version,
+                "wheel": {"name": self.wheel.name, "sha256": self.wheel_sha256, "size": self.wheel.stat().st_size},
+                "lock": {"name": LOCK_NAME, "sha256": self.lock_sha256},
+            },
+            indent=1,
+        )
+
+
+def make_release(folder: Path, output: Path, python: Path, app: str | None = None) -> MadeRelease:
+    """Build the release of the project in ``folder`` into ``output``: the wheel and ``<app>-<version>.json``.
+
+    Raises
+    ------
+    Problem
+        ``manifest-invalid`` or ``source-invalid``.
+    """
+    project = load_project(folder)
+    output.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=output, prefix=".release-") as scratch:
+        with WheelBuilder(python) as builder:
+            plain = builder.build(project.folder, Path(scratch))
+        carried = carry(plain, described(project), Path(scratch) / "carried.whl")
+        wheel = output / plain.name
+        os.replace(carried, wheel)
+    made = MadeRelease(
+        app=app or app_id(project),
+        title=project.manifest.title,
+        version=project.version,
+        wheel=wheel,
+        wheel_sha256=sha256_of(wheel),
+        lock_sha256=sha256_of(project.lock),
+    )
+    (output / f"{made.app}-{made.version}.json").write_text(made.to_json() + "\n", "utf-8")
+    return made
+
+
+def described(project: Project) -> dict[str, bytes]:
+    """Return the files that describe the project, by their path in it: those that its package does not hold."""
+    names = ["pyproject.toml", LOCK_NAME]
+    names += [name for name in changelog.NAMES if (project.folder / name).is_file()][:1]
+    pictures = [project.manifest.logo, *project.manifest.screenshots]
+    names += [name for name in pictures if name and not name.startswith(f"{project.package}/")]
+    return {name: project.path(name).read_bytes() for name in dict.fromkeys(names)}
+
+
+def carry(wheel: Path, files: dict[str, bytes], target: Path) -> Path:
+    """Write ``wheel`` with ``files`` in its ``.dist-info`` to ``target`` and return it."""
+    with zipfile.ZipFile(wheel) as source, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as out:
+        record = next(name for name in source.namelist() if name.endswith(".dist-info/RECORD"))
+        inside = f"{record.removesuffix('RECORD')}{CARRIED}"
+        lines = source.read(record).decode("utf-8").splitlines()
+        known = set(source.namelist())
+        for item in source.infolist():
+            if item.filename != record:
+                out.writestr(item, source.read(item))
+        for name, content in sorted(files.items()):
+            if f"{inside}{name}" in known:  # the project's own build configuration has put it there
+                continue
+            out.writestr(_entry(f"{inside}{name}"), content)
+            digest = base64.urlsafe_b64encode(hashlib.sha256(content).digest()).rstrip(b"=").decode()
+            lines.insert(-1, f"{inside}{name},sha256={digest},{len(content)}")
+        out.writestr(_entry(record), "\n".join(lines) + "\n")
+    return target
+
+
+def _entry(name: str) -> zipfile.ZipInfo:
+    entry = zipfile.ZipInfo(name, EPOCH)
+    entry.compress_type = zipfile.ZIP_DEFLATED
+    entry.external_attr = 0o644 << 16
+    return entry
