@@ -86,6 +86,13 @@ def test_the_same_project_gives_the_same_wheel_and_its_hashes_are_written_beside
     assert said["wheel"]["sha256"] == release.wheel_sha256
 
 
+def test_paths_may_be_relative(tmp_path: Path, site: Path, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_app(tmp_path / "demo")
+    monkeypatch.chdir(tmp_path)
+    release = make_release(Path("demo"), Path("demo/dist"), PYTHON)
+    assert push(release, Path("site/source"), None, simdeck=shop.stand_in).problems == []
+
+
 def test_the_wheels_own_list_of_files_is_complete(tmp_path: Path) -> None:
     with zipfile.ZipFile(release_of(tmp_path).wheel) as wheel:
         record = next(name for name in wheel.namelist() if name.endswith("RECORD"))

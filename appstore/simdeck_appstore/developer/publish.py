@@ -60,6 +60,7 @@ def push(release: MadeRelease, registry: Path, record: CheckRecord | None, *, si
         ``registry-invalid``, ``version-published``, ``not-a-registry``, ``keys-unusable``, or why the release was left
         out.
     """
+    registry = registry.resolve()
     if not (registry / apps_yaml.FILE).is_file():
         raise Problem("not-a-registry", registry=registry)
     settings = read_settings(registry)

@@ -58,6 +58,8 @@ def make_release(folder: Path, output: Path, python: Path, app: str | None = Non
         ``manifest-invalid`` or ``source-invalid``.
     """
     project = load_project(folder)
+    # The wheel is built by a process in another folder.
+    output = output.resolve()
     output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=output, prefix=".release-") as scratch:
         with WheelBuilder(python) as builder:
