@@ -7,7 +7,7 @@ import contextlib
 import socket
 import threading
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,7 +15,9 @@ from typing import Any
 
 from simdeck_appstore.models import InstalledApp, NotebookEntry
 from simdeck_common.problems import Problem
+from simdeck_workflows.clusters import RunCluster, offer
 from simdeck_workflows.models import Event, FileEntry, Run, RunPage, RunRequest, RunState, Workflow
+from simdeck_workflows.ssh_keys import KeyStore
 from starlette.types import ASGIApp
 
 from simdeck_agent.app import AgentApp
@@ -35,6 +37,10 @@ class FakeBackend:
         self.reloads = 0
         self.streams = 0
         self.folder: Path | None = None
+        self.ssh_keys = KeyStore(Path("/nonexistent"))
+        self.another = False
+        self.clusters: tuple[RunCluster, ...] = ()
+        self.sent: dict[str, RunRequest] = {}
         self._news = asyncio.Condition()
 
     async def start(self) -> None:
@@ -56,14 +62,15 @@ class FakeBackend:
         return {run.app_version for run in self.runs.values() if run.app == app and not run.state.ended}
 
     def workflows(self) -> list[Workflow]:
-        return [self.workflow("molecule.optimize")]
+        return [self.workflow("molecule.optimize"), *([self.workflow("secret.bake")] if self.another else [])]
 
     def workflow(self, name: str) -> Workflow:
-        if name != "molecule.optimize":
+        if name != "molecule.optimize" and not (self.another and name == "secret.bake"):
             raise Problem("not-found")
         properties = {"charge": {"type": "integer"}, "structure": {"type": "object", "x-simdeck-type": "structure"}}
         schema = {"type": "object", "properties": properties}
-        return Workflow(name=name, app="molecule", title="Optimise", schema=schema)
+        app = name.partition(".")[0]
+        return offer(Workflow(name=name, app=app, title="Optimise", schema=schema), self.clusters)
 
     async def validate(self, name: str, inputs: dict[str, Any]) -> None:
         self.workflow(name)
@@ -83,6 +90,7 @@ class FakeBackend:
             created=datetime.now(UTC),
         )
         self.runs[run.id] = run
+        self.sent[run.id] = request
         self.told[run.id] = []
         if idempotency_key is not None:
             self.keys[idempotency_key] = run.id
@@ -96,8 +104,18 @@ class FakeBackend:
         state: RunState | None = None,
         workflow: str | None = None,
         app: str | None = None,
+        sweep: str | None = None,
+        only: Collection[str] | None = None,
     ) -> RunPage:
-        return RunPage(items=list(reversed(self.runs.values()))[:limit])
+        found = [run for run in reversed(self.runs.values()) if only is None or run.workflow in only]
+        return RunPage(items=found[:limit])
+
+    async def history(self, run_id: str, after: int = 0, limit: int = 500, wait: float = 0.0) -> list[Event]:
+        async with self._news:
+            if not [event for event in self.told[run_id] if event.seq > after] and not self.runs[run_id].state.ended:
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._news.wait(), wait)
+        return [event for event in self.told[run_id] if event.seq > after][:limit]
 
     def run(self, run_id: str) -> Run:
         if run_id not in self.runs:
@@ -298,6 +316,7 @@ class FakeLauncher(Launcher):
             if user not in self.agents:
                 backend = FakeBackend()
                 backend.folder = self.home(user).root
+                backend.ssh_keys = KeyStore(self.home(user).root / "ssh_keys")
                 agent = AgentApp(user, self.home(user), self.settings, FakeInstaller(), backend)
                 await self.stack.enter_async_context(serving(agent.asgi, agent.closing, unix_socket(path)))
                 self.agents[user] = agent

@@ -69,6 +69,17 @@ class Agents:
             raise problem_of(response)
         return response.json()
 
+    async def ask(self, user: str, method: str, path: str, **sent: Any) -> httpx.Response:
+        """Send one request to the agent of ``user`` and return its answer; a problem in it is raised here."""
+        client = await self.client(user)
+        try:
+            response = await client.request(method, path, **sent)
+        except httpx.TransportError as error:
+            raise self.launcher.unavailable(user, str(error) or type(error).__name__) from error
+        if response.is_error:
+            raise problem_of(response)
+        return response
+
     async def close(self) -> None:
         """Close the connections; the agents go on."""
         for _, client in self._clients.values():
@@ -107,6 +118,8 @@ class _Transport(httpx.AsyncBaseTransport):
         self._inner = httpx.AsyncHTTPTransport(uds=str(socket), limits=LIMITS)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        # Over whatever the caller has sent under that name.
+        request.headers[GROUPS_HEADER] = json.dumps(self._agents.groups(self._user))
         if request.method in ("GET", "HEAD", "OPTIONS"):
             answer = await self._inner.handle_async_request(request)
         else:
@@ -118,8 +131,6 @@ class _Transport(httpx.AsyncBaseTransport):
                 raise httpx.ReadError("the answer is packed, which agents' answers are not")
             assert isinstance(answer.stream, httpx.AsyncByteStream)
             answer.stream = _Bounded(answer.stream)
-        # Over whatever the caller has sent under that name.
-        request.headers[GROUPS_HEADER] = json.dumps(self._agents.groups(self._user))
         return answer
 
     async def aclose(self) -> None:

@@ -20,7 +20,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from simdeck_deck import login, openapi, pages, proxy, server_routes, servers_routes, store_routes
+from simdeck_deck import hpcwaas, login, openapi, pages, proxy, server_routes, servers_routes, store_routes
 from simdeck_deck.agents import Agents
 from simdeck_deck.auth import Auth, LoginNeededError, scoped
 from simdeck_deck.choices import Choices
@@ -65,14 +65,15 @@ def make_deck(settings: DeckSettings, launcher: BaseLauncher | None = None) -> D
     auth = Auth(settings, keys)
     auth.heard = lambda user: agents.hear_groups(user.name, user.groups)
     hub = HubAPI(settings.api_url)
-    store = Store(registries, agents, settings.api_prefix + "/store/")
+    usage = Usage(settings.data / "deck", keys)
+    store = Store(registries, agents, settings.api_prefix + "/store/", usage)
     return Deck(
         settings=settings,
         keys=keys,
         auth=auth,
         agents=agents,
         hub=hub,
-        usage=Usage(settings.data / "deck", keys),
+        usage=usage,
         registries=registries,
         store=store,
         servers=HubServers(hub, Choices(settings.data / "deck"), registries),
@@ -112,6 +113,7 @@ def create_app(deck: Deck, *, watch_seconds: float = WATCH_SECONDS) -> FastAPI:
     for router in own:
         app.include_router(router, prefix=settings.api_prefix)
     app.router.routes.extend(proxy.routes(deck))
+    app.mount(settings.hpcwaas_prefix, hpcwaas.make(deck, settings.hpcwaas_prefix))
     # Below the API nothing else answers: an unknown address there is a problem+json 404 for whoever asks.
     base = settings.prefix.rstrip("/")
     app.include_router(login.router, prefix=base)

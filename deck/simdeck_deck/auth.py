@@ -46,6 +46,21 @@ class SessionUser:
         """Say whether the caller may use routes that declare the short ``scope``."""
         return scopes.satisfies(self.scopes, scope, self.name, self.groups)
 
+    def limits(self, scope: str) -> frozenset[str] | None:
+        """Return the workflows alone that the token may use routes of ``scope`` for; None where it is for all.
+
+        Raises
+        ------
+        Problem
+            403 ``missing-scope``: it is for neither.
+        """
+        if self.may(scope):
+            return None
+        found = scopes.workflows(self.scopes, self.name) if scope in ("runs", "runs:read") else frozenset()
+        if not found:
+            raise Problem("missing-scope", scope=scopes.PREFIX + scope)
+        return found
+
 
 class LoginNeededError(Exception):
     """A page was asked for without a session; the app answers with a redirect to the login."""
@@ -57,6 +72,8 @@ class Auth:
     def __init__(self, settings: DeckSettings, keys: Keys) -> None:
         self.settings = settings
         self.keys = keys
+        self.heard: Callable[[SessionUser], None] = lambda user: None
+        """Told of each caller that the hub has named."""
         self.hub = HubOAuth(
             api_url=settings.api_url,
             api_token=settings.api_token,
@@ -72,8 +89,6 @@ class Auth:
     async def identify(self, token: str, *, hub_session: str = "", session_id: str | None = None) -> SessionUser | None:
         """Return the user whose token this is, or None when the hub does not know it.
 
-        self.heard: Callable[[SessionUser], None] = lambda user: None
-        """Told of each caller that the hub has named."""
         Raises
         ------
         Problem
@@ -125,6 +140,7 @@ class Auth:
         if user.session_id is not None and request.method not in xsrf.SAFE_METHODS:
             xsrf.check(request, self.keys, user.session_id, await xsrf.sent_token(request, forms=forms))
         request.state.user = user
+        self.heard(user)
         return user
 
     async def authorize(self, request: Request, declared: str) -> SessionUser:
@@ -140,7 +156,6 @@ class Auth:
         value = self.keys.unseal(cookie, SESSION_SECONDS) if cookie else None
         if value is None or not isinstance(value.get("token"), str) or not isinstance(value.get("id"), str):
             return None
-        self.heard(user)
         return {"token": value["token"], "id": value["id"]}
 
     def start_session(self, response: Response, token: str, *, secure: bool) -> None:

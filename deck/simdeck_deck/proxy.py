@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 import httpx
 from simdeck_agent import api
+from simdeck_agent.api.parts import LIMIT_HEADER, LIMITED_KEY
 from simdeck_common.problems import Problem
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
@@ -41,7 +42,15 @@ HOP_BY_HOP = frozenset(
     }
 )
 # The caller's credentials end at the deck.
-NOT_TO_AGENT = HOP_BY_HOP | {"host", "authorization", "cookie", "x-xsrf-token", "forwarded", "expect"}
+NOT_TO_AGENT = HOP_BY_HOP | {
+    "host",
+    "authorization",
+    "cookie",
+    "x-xsrf-token",
+    "forwarded",
+    "expect",
+    LIMIT_HEADER.lower(),
+}
 NOT_TO_CALLER = HOP_BY_HOP | {"set-cookie", "server", "date", "content-security-policy"}
 # The longest an agent may let a caller wait for its answer (a run that is waited for), and a bit.
 TIMEOUT = httpx.Timeout(660.0, connect=5.0)
@@ -76,15 +85,23 @@ def kept_headers(headers: httpx.Headers | Any, dropped: frozenset[str]) -> list[
     ]
 
 
-async def forward(deck: Deck, request: Request, user: str, path: str) -> Response:
-    """Send ``request`` to ``path`` of the agent of ``user`` and stream its answer back."""
+def limiting(limits: frozenset[str] | None) -> dict[str, str]:
+    """Return the header that tells an agent which workflows alone the caller's token is for."""
+    return {} if limits is None else {LIMIT_HEADER: ",".join(sorted(limits))}
+
+
+async def forward(deck: Deck, request: Request, user: str, path: str, limits: frozenset[str] | None = None) -> Response:
+    """Send ``request`` to ``path`` of the agent of ``user`` and stream its answer back.
+
+    ``limits``: the workflows that the caller's token is for, where it is not for all.
+    """
     has_body = "content-length" in request.headers or "transfer-encoding" in request.headers
     client = await deck.agents.client(user)
     query = request.scope["query_string"].decode("latin-1")
     sent = client.build_request(
         request.method,
         httpx.URL(f"http://agent{path}" + (f"?{query}" if query else "")),
-        headers=kept_headers(request.headers, NOT_TO_AGENT),
+        headers=[*kept_headers(request.headers, NOT_TO_AGENT), *limiting(limits).items()],
         content=request.stream() if has_body else None,
         timeout=TIMEOUT,
         extensions={PASSED_ON: True},
@@ -179,16 +196,20 @@ def routes(deck: Deck) -> list[Route]:
     for route, scope in api.routes():
         if scope not in DECLARABLE:
             raise ValueError(f"The route {route.path} declares the unknown scope {scope!r}.")
-        endpoint = _endpoint(deck, route.path, scope)
+        endpoint = _endpoint(deck, route.path, scope, limited=bool((route.openapi_extra or {}).get(LIMITED_KEY)))
         made.append(Route(deck.settings.api_prefix + route.path, endpoint, methods=sorted(route.methods or ())))
     return made
 
 
-def _endpoint(deck: Deck, template: str, scope: str) -> Callable[[Request], Awaitable[Response]]:
+def _endpoint(deck: Deck, template: str, scope: str, *, limited: bool) -> Callable[[Request], Awaitable[Response]]:
     async def endpoint(request: Request) -> Response:
-        user = await deck.auth.authorize(request, scope)
+        if limited:
+            user = await deck.auth.authenticate(request)
+            limits = user.limits(scope)
+        else:
+            user, limits = await deck.auth.authorize(request, scope), None
         try:
-            return await forward(deck, request, user.name, agent_path(template, request.path_params))
+            return await forward(deck, request, user.name, agent_path(template, request.path_params), limits)
         except ClientDisconnect:
             return Response(status_code=499)
 

@@ -22,6 +22,24 @@ _INCLUDED_IN: dict[str, frozenset[str]] = {
 DECLARABLE = frozenset({OPEN, SIGNED_IN, "runs", "runs:read", "apps:install", "apps:read", "server", "admin"})
 
 
+ONE_WORKFLOW = PREFIX + "runs:workflow"
+"""Held with the filter ``!server=<user>/<workflow>``: runs of that workflow, and nothing else.
+
+The hub knows four kinds of filters and none for workflows. This one takes any name after a user's, and the hub grants
+it to whoever holds the scope for that user: so such a token is the hub's own, and shown and revoked there."""
+
+
+def workflows(scopes: Iterable[str], user: str) -> frozenset[str]:
+    """Return the workflows that a token of ``user`` is for, where it does not open all of them."""
+    head = f"server={user}/"
+    filters = (scope.partition("!") for scope in scopes)
+    return frozenset(
+        chosen.removeprefix(head)
+        for base, _, chosen in filters
+        if base == ONE_WORKFLOW and chosen.startswith(head) and chosen != head and "," not in chosen
+    )
+
+
 def satisfies(scopes: Iterable[str], declared: str, user: str, groups: Iterable[str] = ()) -> bool:
     """Say whether a token of ``user`` with expanded ``scopes`` may use a route that declares ``declared``.
 

@@ -62,6 +62,11 @@ class DeckSettings:
         """Path of the REST API, without a slash at its end."""
         return self.prefix + "api/v1"
 
+    @property
+    def hpcwaas_prefix(self) -> str:
+        """Path of the HPCWaaS API, without a slash at its end."""
+        return self.prefix + "api/hpcwaas"
+
     @classmethod
     def from_env(cls, env: Mapping[str, str] | None = None) -> DeckSettings:
         """Read the environment.

@@ -10,7 +10,7 @@ import click
 from simdeck_common.problems import Problem
 from simdeck_workflows.client import Client, Event, Run
 
-from simdeck_hub import cli_inputs, cli_show
+from simdeck_hub import cli_inputs, cli_show, cli_workflow
 from simdeck_hub.cli_client import client
 
 USER = click.option("--user", hidden=True, help="Hub user to act as, where several run as this Unix user.")
@@ -24,6 +24,10 @@ JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for mac
 )
 @click.option("--title", help="How the run is called in lists.")
 @click.option("--wait", is_flag=True, help="Wait until it has ended, showing its progress, and print the result.")
+@click.option("--priority", type=click.Choice(["low", "normal", "high"]), default="normal", help="Among your own runs.")
+@click.option("--reuse", is_flag=True, help="Take results of identical calculations that were done before.")
+@click.option("--webhook", metavar="URL", help="Gets a POST of the ended run.")
+@click.option("--email", is_flag=True, help="A mail when it has ended.")
 @click.option("--idempotency-key", metavar="KEY", help="Submitting again with the same key returns the same run.")
 @JSON
 @USER
@@ -32,6 +36,10 @@ def run(
     inputs: tuple[str, ...],
     title: str | None,
     wait: bool,
+    priority: str,
+    reuse: bool,
+    webhook: str | None,
+    email: bool,
     idempotency_key: str | None,
     as_json: bool,
     user: str,
@@ -41,7 +49,9 @@ def run(
         values = cli_inputs.parse(api.workflow(workflow).input_schema, inputs)
         # The deep check first: a wrong input is refused here, not later in a rejected run.
         api.validate(workflow, values)
-        made = api.submit(workflow, values, title=title, idempotency_key=idempotency_key)
+        notify = {"webhook": webhook, "email": email} if webhook or email else None
+        more = {"priority": priority, "reuse": reuse, "notify": notify}
+        made = api.submit(workflow, values, title=title, idempotency_key=idempotency_key, **more)
         if wait:
             made = watch(api, made, quiet=as_json)
         show(api, made, as_json)
@@ -219,4 +229,4 @@ def find(api: Client, run_id: str) -> Run:
     return api.run(run_id)
 
 
-COMMANDS = [run, show_run, runs, cancel, outputs, download, workflows]
+COMMANDS = [run, show_run, runs, cancel, outputs, download, workflows, *cli_workflow.COMMANDS]

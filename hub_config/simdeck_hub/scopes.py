@@ -6,6 +6,7 @@ to that user (``!user``): there is no way to name somebody else's runs.
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from simdeck_common.problems import Problem
@@ -18,9 +19,12 @@ ACCESS_DECK = f"access:services!service={DECK}"
 DEFINITIONS: dict[str, dict[str, Any]] = {
     f"{PREFIX}runs": {
         "description": "Submit, change and end runs of workflows, and read them",
-        "subscopes": [f"{PREFIX}runs:read"],
+        "subscopes": [f"{PREFIX}runs:read", f"{PREFIX}runs:workflow"],
     },
     f"{PREFIX}runs:read": {"description": "Read runs, their events, files and results"},
+    f"{PREFIX}runs:workflow": {
+        "description": "Submit runs of the one workflow named after the user's name, read and cancel them"
+    },
     f"{PREFIX}apps:install": {
         "description": "Install, update, roll back and remove apps, and see what is installed",
         "subscopes": [f"{PREFIX}apps:read"],
@@ -89,6 +93,20 @@ def roles(admins: list[str], *, on_site: bool = False) -> list[dict[str, Any]]:
             }
         )
     return listed
+
+
+def for_workflow(user: str, workflow: str) -> list[str]:
+    """Return the hub's scopes of a token of ``user`` that can only run ``workflow``.
+
+    Raises
+    ------
+    Problem
+        ``unknown-scope``: no workflow can be called so.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.\-]{0,199}", workflow):
+        raise Problem("unknown-scope", scope=workflow, known="the names of workflows: simdeck workflows")
+    # The filter is the hub's one for servers: see simdeck_deck.scopes.ONE_WORKFLOW.
+    return [f"{PREFIX}runs:workflow!server={user}/{workflow}", ACCESS_DECK]
 
 
 SHORT_NAMES = [name.removeprefix(PREFIX) for name in DEFINITIONS]

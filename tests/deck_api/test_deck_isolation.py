@@ -17,7 +17,7 @@ API = "/services/deck/api/v1"
 SUBMIT = {"workflow": "molecule.optimize"}
 
 # What stands for the path's parameters: things that alice has. A new kind of parameter must be added here.
-PARAMETERS = ("run_id", "task_id", "app", "name", "path", "server")
+PARAMETERS = ("run_id", "key_id", "task_id", "app", "name", "path", "server")
 # Routes whose things belong to everybody: the registry's apps, and workflows by their (not personal) names.
 SHARED = {"/store/{app}", "/store/files/{path}", "/workflows/{name}"}
 # Routes that name what anybody may have: bob gets his own.
@@ -32,12 +32,13 @@ async def give_alice(site):
         task = (await alice.post("/apps/secretapp/install")).json()
         async with asyncio.timeout(20):
             await alice.get(f"/tasks/{task['id']}/events")
+        key = (await alice.post("/ssh_keys", json={"metadata": {"for": "alice's secret"}})).json()
         await site.launcher.backend("alice").finish(run["id"])
     site.hub.clusters = [cluster_view()]
     site.hub.views["alice"] = {"secretside": queued("secretside")}
     return {
         "server": "secretside", "run_id": run["id"], "task_id": task["id"], "app": "secretapp", "name": "molecule.optimize",
-        "path": "out/result.html",
+        "key_id": key["id"], "path": "out/result.html",
     }  # fmt: skip
 
 

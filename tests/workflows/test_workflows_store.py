@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -137,3 +138,35 @@ def test_versions_of_unfinished_runs_are_in_use(store: Store) -> None:
     assert store.versions_in_use("toy") == {"1.0", "2.0"}
     store.end(old.id, RunState.FINISHED)
     assert store.versions_in_use("toy") == {"2.0"}
+
+
+def test_a_file_of_an_earlier_version_gets_the_columns_that_came_later(tmp_path: Path) -> None:
+    path = tmp_path / "runs.sqlite"
+    with sqlite3.connect(path) as connection:
+        connection.execute(
+            "CREATE TABLE runs (n INTEGER PRIMARY KEY AUTOINCREMENT, id VARCHAR UNIQUE, workflow VARCHAR, app VARCHAR, "
+            "app_version VARCHAR, title VARCHAR, state VARCHAR, created VARCHAR, started VARCHAR, ended VARCHAR, "
+            "progress JSON, summary JSON, problem JSON, retry_of VARCHAR, process VARCHAR, paused BOOLEAN, "
+            "wanted VARCHAR, inputs JSON, outputs JSON)"
+        )
+        connection.execute(
+            "INSERT INTO runs (id, workflow, app, app_version, title, state, created, paused, inputs) "
+            "VALUES ('r1', 'toy.add', 'toy', '1.0', 'Add', 'finished', '2026-01-01T00:00:00', 0, '{}')"
+        )
+    for _again in range(2):
+        found = Store(path).get("r1")
+        assert (found.priority, found.reuse, found.reused, found.waiting) == ("normal", False, 0, None)
+
+
+def test_a_run_that_shall_be_cancelled_says_so(store: Store) -> None:
+    run = store.accept(new_run("toy.add", "toy", "1.0", "Add"), {})
+    assert store.want_cancel(run.id).cancelling
+    store.end(run.id, RunState.CANCELLED)
+    assert not store.get(run.id).cancelling
+
+
+def test_pages_of_certain_workflows_hold_no_other(store: Store) -> None:
+    for name in ("toy.add", "toy.bake", "toy.add"):
+        store.accept(new_run(name, "toy", "1.0", "Run"), {})
+    assert [run.workflow for run in store.page(only={"toy.add"}).items] == ["toy.add", "toy.add"]
+    assert store.page(only=set()).items == []

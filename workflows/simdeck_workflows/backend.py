@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import shutil
 from collections import defaultdict
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Collection
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +26,19 @@ from simdeck_workflows.clusters import RunCluster
 from simdeck_workflows.drawing import draw
 from simdeck_workflows.installed import InstalledWorkflows
 from simdeck_workflows.models import Event, FileEntry, Run, RunPage, RunRequest, RunState, Workflow
+from simdeck_workflows.notices import Notices
+from simdeck_workflows.policy import NoticeSettings
+from simdeck_workflows.ssh_keys import KeyStore
 from simdeck_workflows.store import Store, digest, new_run
 from simdeck_workflows.supervisor import Supervisor
 
 _EVENTS_AT_LEAST_EVERY = 2.0
 _PIECE = 256 * 1024
+_NOTICES_EVERY = 2.0
+KEY_INPUT = "vault_id"
+"""The input that names an SSH key of the user's, as HPCWaaS calls it."""
+
+LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -42,6 +51,8 @@ class BackendSettings:
     backend_python: Path
     worker_idle_seconds: float = 600.0
     clusters: tuple[RunCluster, ...] = ()
+    notices: NoticeSettings = field(default_factory=NoticeSettings)
+    user: str = ""
 
 
 class Backend:
@@ -52,6 +63,10 @@ class Backend:
         self._clusters = settings.clusters
         self._store = Store(home.workflows / "runs.sqlite")
         self._installed = InstalledWorkflows(home.apps)
+        self.ssh_keys = KeyStore(home.workflows / "ssh_keys")
+        self.notices = Notices(self._store, settings.notices, settings.user)
+        self._telling: asyncio.Task[None] | None = None
+        self._ends = asyncio.Event()
         self._readers: dict[str, set[asyncio.Event]] = defaultdict(set)
         self._supervisor = Supervisor(
             home,
@@ -67,9 +82,13 @@ class Backend:
             # A worker that lives knows the clusters of before.
             await self._supervisor.end_worker()
         await self._supervisor.start()
+        self._telling = asyncio.create_task(self._tell_ends())
 
     async def stop(self) -> None:
         """Let go of the worker, which lives on, and close the store."""
+        if self._telling is not None:
+            self._telling.cancel()
+            await asyncio.gather(self._telling, return_exceptions=True)
         await self._supervisor.stop()
         self._store.close()
 
@@ -93,7 +112,7 @@ class Backend:
     async def validate(self, name: str, inputs: dict[str, Any]) -> None:
         """Check inputs by the JSON Schema and then by the process spec. Raises ``invalid-input``."""
         workflow = self.workflow(name)
-        _check(workflow, inputs)
+        self._check(workflow, inputs)
         await self._supervisor.call(
             "validate", workflow=name, inputs=inputs, app=workflow.app, app_version=workflow.app_version
         )
@@ -109,12 +128,16 @@ class Backend:
             ``workflow-not-found``, ``invalid-input`` (by the JSON Schema), ``idempotency-conflict``.
         """
         workflow = self.workflow(request.workflow)
-        _check(workflow, request.inputs)
+        self._check(workflow, request.inputs)
         run = new_run(
             workflow.name, workflow.app, workflow.app_version, request.title or _title(workflow, request.inputs)
-        )
+        ).model_copy(update={"priority": request.priority, "reuse": request.reuse})
         accepted = self._store.accept(
-            run, request.inputs, key=idempotency_key, digest=digest(request.model_dump(mode="json"))
+            run,
+            request.inputs,
+            key=idempotency_key,
+            digest=digest(request.model_dump(mode="json", exclude_defaults=True)),
+            notify=request.notify,
         )
         self._supervisor.nudge()
         return accepted
@@ -126,7 +149,7 @@ class Backend:
             raise Problem("run-not-ended")
         workflow = self.workflow(old.workflow)
         inputs = self._store.inputs(run_id)
-        _check(workflow, inputs)
+        self._check(workflow, inputs)
         run = new_run(workflow.name, workflow.app, workflow.app_version, old.title, retry_of=run_id)
         accepted = self._store.accept(run, inputs, key=idempotency_key, digest=digest({"retry": run_id}))
         self._supervisor.nudge()
@@ -140,8 +163,12 @@ class Backend:
         state: RunState | None = None,
         workflow: str | None = None,
         app: str | None = None,
+        sweep: str | None = None,
+        only: Collection[str] | None = None,
     ) -> RunPage:
-        return self._store.page(limit=limit, cursor=cursor, state=state, workflow=workflow, app=app)
+        return self._store.page(
+            limit=limit, cursor=cursor, state=state, workflow=workflow, app=app, sweep=sweep, only=only
+        )
 
     def run(self, run_id: str) -> Run:
         return self._store.get(run_id)
@@ -167,8 +194,8 @@ class Backend:
         return run
 
     def active(self) -> bool:
-        """Whether any run is unfinished."""
-        return self._store.any_unfinished()
+        """Whether any run is unfinished, or an ended one's notice has not been taken yet."""
+        return self._store.any_unfinished() or self.notices.pending()
 
     def versions_in_use(self, app: str) -> set[str]:
         return self._store.versions_in_use(app)
@@ -199,6 +226,16 @@ class Backend:
             self._readers[run_id].discard(changed)
             if not self._readers[run_id]:
                 del self._readers[run_id]
+
+    async def history(self, run_id: str, after: int = 0, limit: int = 500, wait: float = 0.0) -> list[Event]:
+        """At most ``limit`` events after ``after``; where there are none, wait up to ``wait`` seconds for some."""
+        if found := self._store.events(run_id, after, limit):
+            return found
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(wait):
+                async for _event in self.events(run_id, after):
+                    break
+        return self._store.events(run_id, after, limit)
 
     # --- what a run holds ----------------------------------------------------------------------------------------
 
@@ -245,11 +282,33 @@ class Backend:
             return nothing
         return await self._supervisor.call(method, run=run_id)
 
+    async def _tell_ends(self) -> None:
+        """Tell those who asked that a run has ended. A run's end wakes this; the clock sees to what is tried again."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_NOTICES_EVERY):
+                    await self._ends.wait()
+            self._ends.clear()
+            try:
+                await self.notices.send_due()
+            except Exception:
+                LOG.exception("notices could not be sent; they are tried again")
+
+    def _check(self, workflow: Workflow, inputs: dict[str, Any]) -> None:
+        _check(workflow, inputs)
+        key = inputs.get(KEY_INPUT)
+        if isinstance(key, str) and key and KEY_INPUT in workflow.input_schema.get("properties", {}):
+            try:
+                self.ssh_keys.get(key)
+            except Problem as problem:
+                raise Problem("ssh-key-gone", field=KEY_INPUT, key=key) from problem
+
     def _told(self, run_id: str) -> None:
         self._changed(run_id)
         self._supervisor.nudge()
 
     def _changed(self, run_id: str) -> None:
+        self._ends.set()
         for reader in self._readers.get(run_id, ()):
             reader.set()
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, field_validator
 
 
 def _iso(moment: datetime) -> str:
@@ -40,6 +41,38 @@ class RunState(StrEnum):
 ENDED_STATES = frozenset({RunState.FINISHED, RunState.FAILED, RunState.CANCELLED, RunState.REJECTED})
 
 
+Priority = Literal["low", "normal", "high"]
+"""Which of a user's own runs goes first where they cannot all go at once."""
+
+
+class Notify(BaseModel):
+    """Who is told when a run has ended. At least one of the two must be asked for."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    webhook: str | None = Field(
+        default=None,
+        max_length=2000,
+        description="An http(s) address that gets the ended run as a POST of JSON, until it answers with success.",
+    )
+    secret: str | None = Field(
+        default=None,
+        max_length=200,
+        description="Signs the POST: `X-Simdeck-Signature: sha256=<HMAC of the body>`. Never shown again.",
+    )
+    email: bool = Field(default=False, description="A mail to the address that the site knows of the user.")
+
+    @field_validator("webhook")
+    @classmethod
+    def webhook_is_an_address(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.password:
+            raise ValueError("this is not a web address; write it as https://example.org/done, without a password")
+        return value
+
+
 class RunRequest(BaseModel):
     """What a caller sends to have something run."""
 
@@ -50,6 +83,19 @@ class RunRequest(BaseModel):
         default_factory=dict, description="Input values by name, as the workflow's schema asks."
     )
     title: str | None = Field(default=None, max_length=200)
+    priority: Priority = Field(default="normal", description="Before or after the user's other waiting runs.")
+    reuse: bool = Field(
+        default=False, description="Take results of identical calculations that were done before instead of computing."
+    )
+    notify: Notify | None = Field(default=None, description="Who is told when the run has ended.")
+
+
+class Waiting(BaseModel):
+    """Why a run, or one of its calculations, has not begun yet."""
+
+    code: str
+    title: str
+    detail: str
 
 
 class Run(BaseModel):
@@ -73,6 +119,12 @@ class Run(BaseModel):
     retry_of: str | None = None
     process: str | None = Field(default=None, description="UUID of the AiiDA process.")
     paused: bool = False
+    cancelling: bool = Field(default=False, description="It shall be cancelled, and is being.")
+    waiting: Waiting | None = Field(default=None, description="Why it waits, where a limit or a pause holds it back.")
+    priority: Priority = "normal"
+    reuse: bool = Field(default=False, description="Whether earlier identical calculations may be taken.")
+    reused: int = Field(default=0, description="How many of its calculations were taken from earlier runs.")
+    sweep: str | None = Field(default=None, description="The sweep it belongs to.")
 
 
 class RunPage(BaseModel):

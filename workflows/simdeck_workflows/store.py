@@ -11,7 +11,7 @@ import contextlib
 import json
 import os
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -23,63 +23,13 @@ from simdeck_common.layout import private_dir
 from simdeck_common.problems import Problem
 from sqlalchemy.dialects.sqlite import insert
 
-from simdeck_workflows.models import ENDED_STATES, Event, Run, RunPage, RunState
+from simdeck_workflows import store_tables
+from simdeck_workflows.models import ENDED_STATES, Event, Notify, Run, RunPage, RunState
+from simdeck_workflows.store_tables import EVENTS, KEYS, NOTICES, OFFSETS, RUNS
 
-_META = sa.MetaData()
-
-_RUNS = sa.Table(
-    "runs",
-    _META,
-    sa.Column("n", sa.Integer, primary_key=True),
-    sa.Column("id", sa.String, nullable=False, unique=True),
-    sa.Column("workflow", sa.String, nullable=False),
-    sa.Column("app", sa.String, nullable=False),
-    sa.Column("app_version", sa.String, nullable=False),
-    sa.Column("title", sa.String, nullable=False),
-    sa.Column("state", sa.String, nullable=False, index=True),
-    sa.Column("created", sa.String, nullable=False),
-    sa.Column("started", sa.String),
-    sa.Column("ended", sa.String),
-    sa.Column("progress", sa.JSON(none_as_null=True)),
-    sa.Column("summary", sa.JSON(none_as_null=True)),
-    sa.Column("problem", sa.JSON(none_as_null=True)),
-    sa.Column("retry_of", sa.String),
-    sa.Column("process", sa.String),
-    sa.Column("paused", sa.Boolean, nullable=False, default=False),
-    # What the user wants and the worker has not yet done: "cancel", or nothing.
-    sa.Column("wanted", sa.String),
-    sa.Column("inputs", sa.JSON, nullable=False),
-    sa.Column("outputs", sa.JSON(none_as_null=True)),
-    sqlite_autoincrement=True,
-)
-_EVENTS = sa.Table(
-    "events",
-    _META,
-    sa.Column("run", sa.String, primary_key=True),
-    sa.Column("seq", sa.Integer, primary_key=True, autoincrement=False),
-    sa.Column("time", sa.String, nullable=False),
-    sa.Column("type", sa.String, nullable=False),
-    sa.Column("data", sa.JSON, nullable=False),
-    # Names a thing that can be seen twice but must be told once (a process entering a state); null otherwise.
-    sa.Column("key", sa.String),
-    sa.UniqueConstraint("run", "key"),
-)
-_KEYS = sa.Table(
-    "idempotency_keys",
-    _META,
-    sa.Column("key", sa.String, primary_key=True),
-    sa.Column("run", sa.String, nullable=False),
-    sa.Column("digest", sa.String, nullable=False),
-)
-_OFFSETS = sa.Table(
-    "progress_offsets",
-    _META,
-    sa.Column("run", sa.String, primary_key=True),
-    sa.Column("source", sa.String, primary_key=True),
-    sa.Column("offset", sa.Integer, nullable=False),
-)
-
-_RUN_COLUMNS = [_RUNS.c[name] for name in Run.model_fields]
+_RUN_COLUMNS: list[sa.ColumnElement[Any]] = [RUNS.c[name] for name in Run.model_fields if name != "cancelling"] + [
+    sa.and_(RUNS.c.wanted.is_not(None), RUNS.c.wanted == "cancel").label("cancelling")
+]
 _ENDED = sorted(state.value for state in ENDED_STATES)
 
 
@@ -118,15 +68,23 @@ class Store:
         self._engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": 60})
         sa.event.listen(self._engine, "connect", _on_connect)
         sa.event.listen(self._engine, "begin", _on_begin)
-        with self._write() as connection:
-            _META.create_all(connection)
+        with self.writing() as connection:
+            store_tables.make(connection)
 
     def close(self) -> None:
         self._engine.dispose()
 
     # --- what a caller asks --------------------------------------------------------------------------------------
 
-    def accept(self, run: Run, inputs: dict[str, Any], *, key: str | None = None, digest: str = "") -> Run:
+    def accept(
+        self,
+        run: Run,
+        inputs: dict[str, Any],
+        *,
+        key: str | None = None,
+        digest: str = "",
+        notify: Notify | None = None,
+    ) -> Run:
         """Write an accepted run durably. With a ``key`` seen before, return the run it made then.
 
         Raises
@@ -134,45 +92,43 @@ class Store:
         Problem
             ``idempotency-conflict``: the key was used for a request of another ``digest``.
         """
-        with self._write() as connection:
+        with self.writing() as connection:
             if key is not None:
-                known = connection.execute(sa.select(_KEYS).where(_KEYS.c.key == key)).one_or_none()
+                known = connection.execute(sa.select(KEYS).where(KEYS.c.key == key)).one_or_none()
                 if known is not None:
                     if known.digest != digest:
                         raise Problem("idempotency-conflict")
                     return _get(connection, known.run)
-                connection.execute(sa.insert(_KEYS).values(key=key, run=run.id, digest=digest))
-            values = run.model_dump(mode="json")
-            connection.execute(sa.insert(_RUNS).values(**values, inputs=inputs))
-            _tell(connection, run.id, [_state_event(run.state, run.paused)])
+                connection.execute(sa.insert(KEYS).values(key=key, run=run.id, digest=digest))
+            _add(connection, run, inputs, notify)
             return run
 
     def want_cancel(self, run_id: str) -> Run:
         """Note that the run shall be cancelled; the worker does it. Raises ``run-ended`` or ``run-not-found``."""
-        with self._write() as connection:
+        with self.writing() as connection:
             _unended(connection, run_id)
-            connection.execute(sa.update(_RUNS).where(_RUNS.c.id == run_id).values(wanted="cancel"))
+            connection.execute(sa.update(RUNS).where(RUNS.c.id == run_id).values(wanted="cancel"))
             return _get(connection, run_id)
 
     def set_paused(self, run_id: str, paused: bool) -> Run:
         """Note that the run shall rest or go on; the worker sees to it. Raises ``run-ended`` or ``run-not-found``."""
-        with self._write() as connection:
+        with self.writing() as connection:
             run = _unended(connection, run_id)
             if run.paused != paused:
-                connection.execute(sa.update(_RUNS).where(_RUNS.c.id == run_id).values(paused=paused))
+                connection.execute(sa.update(RUNS).where(RUNS.c.id == run_id).values(paused=paused))
                 _tell(connection, run_id, [_state_event(run.state, paused)])
             return _get(connection, run_id)
 
     def rename(self, run_id: str, title: str) -> Run:
-        with self._write() as connection:
-            connection.execute(sa.update(_RUNS).where(_RUNS.c.id == run_id).values(title=title))
+        with self.writing() as connection:
+            connection.execute(sa.update(RUNS).where(RUNS.c.id == run_id).values(title=title))
             return _get(connection, run_id)
 
     # --- what a caller reads -------------------------------------------------------------------------------------
 
     def get(self, run_id: str) -> Run:
         """Return the run. Raises ``run-not-found``."""
-        with self._read() as connection:
+        with self.reading() as connection:
             return _get(connection, run_id)
 
     def page(
@@ -183,49 +139,57 @@ class Store:
         state: RunState | None = None,
         workflow: str | None = None,
         app: str | None = None,
+        sweep: str | None = None,
+        only: Collection[str] | None = None,
     ) -> RunPage:
-        """Return a page of runs, newest first. Raises ``bad-request`` for a cursor that is not one of ours."""
-        query = sa.select(_RUNS.c.n, *_RUN_COLUMNS).order_by(_RUNS.c.n.desc()).limit(limit + 1)
+        """Return a page of runs, newest first; of the workflows ``only``, if given.
+
+        Raises ``bad-request`` for a cursor that is not one of ours.
+        """
+        query = sa.select(RUNS.c.n, *_RUN_COLUMNS).order_by(RUNS.c.n.desc()).limit(limit + 1)
         if cursor is not None:
             if not cursor.isdecimal():
                 raise Problem("bad-request", field="cursor", detail="The cursor is not one of a run list's.")
-            query = query.where(_RUNS.c.n < int(cursor))
-        for column, value in ((_RUNS.c.state, state), (_RUNS.c.workflow, workflow), (_RUNS.c.app, app)):
+            query = query.where(RUNS.c.n < int(cursor))
+        wanted = {RUNS.c.state: state, RUNS.c.workflow: workflow, RUNS.c.app: app, RUNS.c.sweep: sweep}
+        for column, value in wanted.items():
             if value is not None:
                 query = query.where(column == str(value))
-        with self._read() as connection:
+        if only is not None:
+            query = query.where(RUNS.c.workflow.in_(sorted(only)))
+        with self.reading() as connection:
             rows = connection.execute(query).all()
         items = [_run(row) for row in rows[:limit]]
         return RunPage(items=items, next_cursor=str(rows[limit - 1].n) if len(rows) > limit else None)
 
     def inputs(self, run_id: str) -> dict[str, Any]:
-        return dict(self._column(run_id, _RUNS.c.inputs))
+        return dict(self._column(run_id, RUNS.c.inputs))
 
     def outputs(self, run_id: str) -> dict[str, Any] | None:
         """Return the outputs by name, or None while the run has not ended."""
-        found: dict[str, Any] | None = self._column(run_id, _RUNS.c.outputs)
+        found: dict[str, Any] | None = self._column(run_id, RUNS.c.outputs)
         return found
 
     def events(self, run_id: str, after: int = 0, limit: int = 500) -> list[Event]:
         """Return at most ``limit`` events with a ``seq`` above ``after``, in order."""
         query = (
-            sa.select(_EVENTS.c.seq, _EVENTS.c.time, _EVENTS.c.type, _EVENTS.c.data)
-            .where(_EVENTS.c.run == run_id, _EVENTS.c.seq > after)
-            .order_by(_EVENTS.c.seq)
+            sa.select(EVENTS.c.seq, EVENTS.c.time, EVENTS.c.type, EVENTS.c.data)
+            .where(EVENTS.c.run == run_id, EVENTS.c.seq > after)
+            .order_by(EVENTS.c.seq)
             .limit(limit)
         )
-        with self._read() as connection:
+        with self.reading() as connection:
             return [Event.model_validate(row._asdict()) for row in connection.execute(query)]
 
     def any_unfinished(self) -> bool:
-        query = sa.select(sa.exists().where(_RUNS.c.state.not_in(_ENDED)))
-        with self._read() as connection:
+        query = sa.select(sa.exists().where(RUNS.c.state.not_in(_ENDED)))
+        with self.reading() as connection:
             return bool(connection.execute(query).scalar_one())
 
     def versions_in_use(self, app: str) -> set[str]:
         """The versions of ``app`` that unfinished runs still need."""
-        query = sa.select(_RUNS.c.app_version).distinct().where(_RUNS.c.app == app, _RUNS.c.state.not_in(_ENDED))
-        with self._read() as connection:
+        query = sa.select(RUNS.c.app_version).distinct().where(RUNS.c.app == app, RUNS.c.state.not_in(_ENDED))
+        with self.reading() as connection:
             return set(connection.execute(query).scalars())
 
     # --- what the worker reads and writes ------------------------------------------------------------------------
@@ -233,20 +197,18 @@ class Store:
     def unfinished(self) -> list[Unfinished]:
         """All unfinished runs, oldest first."""
         query = (
-            sa.select(_RUNS.c.inputs, _RUNS.c.wanted, *_RUN_COLUMNS)
-            .where(_RUNS.c.state.not_in(_ENDED))
-            .order_by(_RUNS.c.n)
+            sa.select(RUNS.c.inputs, RUNS.c.wanted, *_RUN_COLUMNS).where(RUNS.c.state.not_in(_ENDED)).order_by(RUNS.c.n)
         )
-        with self._read() as connection:
+        with self.reading() as connection:
             rows = connection.execute(query).all()
         return [Unfinished(_run(row), row.inputs, row.wanted) for row in rows]
 
     def begin(self, run_id: str, process: str) -> bool:
         """Note that the run is now the AiiDA process ``process`` (UUID). False if it was noted before."""
-        with self._write() as connection:
+        with self.writing() as connection:
             changed = connection.execute(
-                sa.update(_RUNS)
-                .where(_RUNS.c.id == run_id, _RUNS.c.state == RunState.ACCEPTED.value)
+                sa.update(RUNS)
+                .where(RUNS.c.id == run_id, RUNS.c.state == RunState.ACCEPTED.value)
                 .values(state=RunState.RUNNING.value, process=process, started=now())
             ).rowcount
             if changed:
@@ -265,10 +227,10 @@ class Store:
         """Note the end of a run, once. False if it had ended before."""
         if not state.ended:
             raise ValueError(f"{state} is not an end")
-        with self._write() as connection:
+        with self.writing() as connection:
             changed = connection.execute(
-                sa.update(_RUNS)
-                .where(_RUNS.c.id == run_id, _RUNS.c.state.not_in(_ENDED))
+                sa.update(RUNS)
+                .where(RUNS.c.id == run_id, RUNS.c.state.not_in(_ENDED))
                 .values(
                     state=state.value,
                     ended=now(),
@@ -285,42 +247,44 @@ class Store:
 
     def tell(self, run_id: str, events: Iterable[NewEvent]) -> int:
         """Write events; return how many were new."""
-        with self._write() as connection:
+        with self.writing() as connection:
             return _tell(connection, run_id, events)
 
     def offset(self, run_id: str, source: str) -> int:
         """How many bytes of the progress file ``source`` have become events."""
-        query = sa.select(_OFFSETS.c.offset).where(_OFFSETS.c.run == run_id, _OFFSETS.c.source == source)
-        with self._read() as connection:
+        query = sa.select(OFFSETS.c.offset).where(OFFSETS.c.run == run_id, OFFSETS.c.source == source)
+        with self.reading() as connection:
             return int(connection.execute(query).scalar_one_or_none() or 0)
 
     def progress(self, run_id: str, source: str, offset: int, lines: Sequence[dict[str, Any]]) -> None:
         """Make ``lines`` progress events and move the file's offset, both or neither."""
-        with self._write() as connection:
-            statement = insert(_OFFSETS).values(run=run_id, source=source, offset=offset)
+        with self.writing() as connection:
+            statement = insert(OFFSETS).values(run=run_id, source=source, offset=offset)
             connection.execute(
                 statement.on_conflict_do_update(index_elements=["run", "source"], set_={"offset": offset})
             )
             if lines:
-                connection.execute(sa.update(_RUNS).where(_RUNS.c.id == run_id).values(progress=lines[-1]))
+                connection.execute(sa.update(RUNS).where(RUNS.c.id == run_id).values(progress=lines[-1]))
                 _tell(connection, run_id, [NewEvent("progress", line) for line in lines])
 
     # --- below ---------------------------------------------------------------------------------------------------
 
     def _column(self, run_id: str, column: sa.Column[Any]) -> Any:
-        with self._read() as connection:
-            row = connection.execute(sa.select(column).where(_RUNS.c.id == run_id)).one_or_none()
+        with self.reading() as connection:
+            row = connection.execute(sa.select(column).where(RUNS.c.id == run_id)).one_or_none()
         if row is None:
             raise Problem("run-not-found", run=run_id)
         return row[0]
 
     @contextmanager
-    def _read(self) -> Iterator[sa.Connection]:
+    def reading(self) -> Iterator[sa.Connection]:
+        """A transaction that only reads."""
         with self._engine.begin() as connection:
             yield connection
 
     @contextmanager
-    def _write(self) -> Iterator[sa.Connection]:
+    def writing(self) -> Iterator[sa.Connection]:
+        """A transaction that may write: nobody else does until it ends."""
         with self._engine.connect().execution_options(simdeck_write=True) as connection, connection.begin():
             yield connection
 
@@ -365,10 +329,23 @@ def _run(row: sa.Row[Any]) -> Run:
 
 
 def _get(connection: sa.Connection, run_id: str) -> Run:
-    row = connection.execute(sa.select(*_RUN_COLUMNS).where(_RUNS.c.id == run_id)).one_or_none()
+    row = connection.execute(sa.select(*_RUN_COLUMNS).where(RUNS.c.id == run_id)).one_or_none()
     if row is None:
         raise Problem("run-not-found", run=run_id)
     return _run(row)
+
+
+def _add(connection: sa.Connection, run: Run, inputs: dict[str, Any], notify: Notify | None) -> None:
+    values = run.model_dump(mode="json", exclude={"cancelling"})
+    connection.execute(sa.insert(RUNS).values(**values, inputs=inputs))
+    _tell(connection, run.id, [_state_event(run.state, run.paused)])
+    targets: list[tuple[str, dict[str, Any]]] = []
+    if notify is not None and notify.webhook:
+        targets.append(("webhook", {"url": notify.webhook, "secret": notify.secret}))
+    if notify is not None and notify.email:
+        targets.append(("email", {}))
+    for kind, target in targets:
+        connection.execute(sa.insert(NOTICES).values(id=str(uuid.uuid4()), run=run.id, kind=kind, target=target))
 
 
 def _unended(connection: sa.Connection, run_id: str) -> Run:
@@ -386,10 +363,10 @@ def _state_event(state: RunState, paused: bool, problem: dict[str, Any] | None =
 
 
 def _tell(connection: sa.Connection, run_id: str, events: Iterable[NewEvent]) -> int:
-    seq = connection.execute(sa.select(sa.func.max(_EVENTS.c.seq)).where(_EVENTS.c.run == run_id)).scalar() or 0
+    seq = connection.execute(sa.select(sa.func.max(EVENTS.c.seq)).where(EVENTS.c.run == run_id)).scalar() or 0
     told = 0
     for event in events:
-        statement = insert(_EVENTS).values(
+        statement = insert(EVENTS).values(
             run=run_id, seq=seq + 1, time=now(), type=event.type, data=event.data, key=event.key
         )
         if connection.execute(statement.on_conflict_do_nothing(index_elements=["run", "key"])).rowcount:

@@ -11,10 +11,18 @@ from collections.abc import Iterator
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
 
-from simdeck_agent.api import apps, form, runs, status, tasks, workflows
+from simdeck_agent.api import apps, form, runs, ssh_keys, status, tasks, workflows
 from simdeck_agent.api.parts import SCOPE_KEY
 
-ROUTERS: tuple[APIRouter, ...] = (status.router, apps.router, tasks.router, workflows.router, form.router, runs.router)
+ROUTERS: tuple[APIRouter, ...] = (
+    status.router,
+    apps.router,
+    tasks.router,
+    workflows.router,
+    form.router,
+    runs.router,
+    ssh_keys.router,
+)
 
 
 def routes() -> Iterator[tuple[APIRoute, str]]:

@@ -15,9 +15,9 @@ from simdeck_workflows import text_inputs
 from simdeck_workflows.models import Run, RunRequest
 from starlette.datastructures import FormData, UploadFile
 
-from simdeck_agent.api.parts import SCOPE_KEY, Agent, Responses, agent_of, in_thread, refusals
+from simdeck_agent.api.parts import LIMITED_KEY, SCOPE_KEY, Agent, Responses, agent_of, guard, in_thread, refusals
 
-router = APIRouter(tags=["workflows"])
+router = APIRouter(tags=["workflows"], dependencies=[Depends(guard)])
 
 TITLE = "title"
 LONGEST_WAIT = 600.0
@@ -41,7 +41,7 @@ _BODY: dict[str, Any] = {
     "/workflows/{name}/run",
     status_code=202,
     responses=_ENDED | refusals(400, 404, 409, 422, 503),
-    openapi_extra={SCOPE_KEY: "runs", "requestBody": _BODY},
+    openapi_extra={SCOPE_KEY: "runs", LIMITED_KEY: True, "requestBody": _BODY},
 )
 async def run_form(
     name: str,

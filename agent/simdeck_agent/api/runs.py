@@ -10,13 +10,24 @@ from urllib.parse import quote
 from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.responses import FileResponse, PlainTextResponse, StreamingResponse
 from pydantic import BaseModel, ConfigDict, Field
-from simdeck_workflows.models import FileEntry, Run, RunPage, RunRequest, RunState
+from simdeck_common.problems import Problem
+from simdeck_workflows.models import Event, FileEntry, Run, RunPage, RunRequest, RunState
 from starlette.background import BackgroundTask
 
 from simdeck_agent import sse
-from simdeck_agent.api.parts import EVENT_STREAM, Agent, agent_of, content, declare, in_thread, refusals
+from simdeck_agent.api.parts import (
+    EVENT_STREAM,
+    Agent,
+    agent_of,
+    content,
+    declare,
+    guard,
+    in_thread,
+    limits,
+    refusals,
+)
 
-router = APIRouter(tags=["runs"])
+router = APIRouter(tags=["runs"], dependencies=[Depends(guard)])
 
 IdempotencyKey = Annotated[str | None, Header(min_length=1, max_length=200)]
 
@@ -27,6 +38,13 @@ class RenameRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     title: str = Field(min_length=1, max_length=200)
+
+
+class Events(BaseModel):
+    """Events of a run. ``ended``: there are no more, and there will be none."""
+
+    items: list[Event]
+    ended: bool
 
 
 class Files(BaseModel):
@@ -47,35 +65,39 @@ def _accepted(response: Response, run: Run) -> Run:
     return run
 
 
-@router.post("/runs", status_code=202, responses=refusals(400, 404, 409, 422), **declare("runs"))
+@router.post("/runs", status_code=202, responses=refusals(400, 404, 409, 422), **declare("runs", limited=True))
 async def submit_run(
     body: RunRequest,
     response: Response,
     idempotency_key: IdempotencyKey = None,
     agent: Agent = Depends(agent_of),
+    allowed: frozenset[str] | None = Depends(limits),
 ) -> Run:
     """Submit a run. It is durable when this answers; the same `Idempotency-Key` and body give the same run."""
+    if allowed is not None and body.workflow not in allowed:
+        raise Problem("workflow-not-found", workflow=body.workflow)
     # The marker first: if the agent dies between acceptance and answer, it is started again and the run goes on.
     await in_thread(agent.mark)
     return _accepted(response, await in_thread(agent.backend.submit, body, idempotency_key))
 
 
-@router.get("/runs", responses=refusals(422), **declare("runs:read"))
+@router.get("/runs", responses=refusals(422), **declare("runs:read", limited=True))
 async def list_runs(
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Annotated[str | None, Query(max_length=500)] = None,
     state: RunState | None = None,
     workflow: str | None = None,
     app: str | None = None,
+    sweep: str | None = None,
     agent: Agent = Depends(agent_of),
+    allowed: frozenset[str] | None = Depends(limits),
 ) -> RunPage:
     """List runs, newest first; `next_cursor` fetches the following page."""
-    return await in_thread(
-        lambda: agent.backend.list_runs(limit=limit, cursor=cursor, state=state, workflow=workflow, app=app)
-    )
+    chosen: dict[str, Any] = {"state": state, "workflow": workflow, "app": app, "sweep": sweep}
+    return await in_thread(lambda: agent.backend.list_runs(limit=limit, cursor=cursor, only=allowed, **chosen))
 
 
-@router.get("/runs/{run_id}", responses=refusals(404), **declare("runs:read"))
+@router.get("/runs/{run_id}", responses=refusals(404), **declare("runs:read", limited=True))
 async def get_run(run_id: str, agent: Agent = Depends(agent_of)) -> Run:
     """Show one run."""
     return await in_thread(agent.backend.run, run_id)
@@ -91,7 +113,7 @@ async def rename_run(run_id: str, body: RenameRequest, agent: Agent = Depends(ag
     "/runs/{run_id}/events",
     response_class=StreamingResponse,
     responses=EVENT_STREAM | refusals(400, 404),
-    **declare("runs:read"),
+    **declare("runs:read", limited=True),
 )
 async def run_events(run_id: str, request: Request, agent: Agent = Depends(agent_of)) -> StreamingResponse:
     """Follow a run: `state`, `progress`, `step` and `log` events, then `end`."""
@@ -105,19 +127,34 @@ async def run_events(run_id: str, request: Request, agent: Agent = Depends(agent
     return sse.response(sse.stream(agent.backend.events(run_id, after), end, agent.closing))
 
 
-@router.get("/runs/{run_id}/inputs", responses=refusals(404), **declare("runs:read"))
+@router.get("/runs/{run_id}/history", responses=refusals(404, 422), **declare("runs:read", limited=True))
+async def run_history(
+    run_id: str,
+    after: Annotated[int, Query(ge=0, description="Events with a `seq` above this")] = 0,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 500,
+    wait: Annotated[float, Query(ge=0, le=60, description="Seconds to wait where there are none yet")] = 0.0,
+    agent: Agent = Depends(agent_of),
+) -> Events:
+    """Return events as JSON, with their times; for callers that cannot read streams."""
+    await in_thread(agent.backend.run, run_id)
+    found = await agent.backend.history(run_id, after, limit, wait)
+    ended = (await in_thread(agent.backend.run, run_id)).state.ended
+    return Events(items=found, ended=ended and len(found) < limit)
+
+
+@router.get("/runs/{run_id}/inputs", responses=refusals(404), **declare("runs:read", limited=True))
 async def get_inputs(run_id: str, agent: Agent = Depends(agent_of)) -> dict[str, Any]:
     """Return the inputs by name, as they were submitted."""
     return await in_thread(agent.backend.inputs, run_id)
 
 
-@router.get("/runs/{run_id}/outputs", responses=refusals(404), **declare("runs:read"))
+@router.get("/runs/{run_id}/outputs", responses=refusals(404), **declare("runs:read", limited=True))
 async def get_outputs(run_id: str, agent: Agent = Depends(agent_of)) -> dict[str, Any]:
     """Return the outputs by name; empty while there are none."""
     return await in_thread(agent.backend.outputs, run_id)
 
 
-@router.get("/runs/{run_id}/files", responses=refusals(404, 503), **declare("runs:read"))
+@router.get("/runs/{run_id}/files", responses=refusals(404, 503), **declare("runs:read", limited=True))
 async def list_files(run_id: str, agent: Agent = Depends(agent_of)) -> Files:
     """List the run's files."""
     return Files(items=await agent.backend.files(run_id))
@@ -127,7 +164,7 @@ async def list_files(run_id: str, agent: Agent = Depends(agent_of)) -> Files:
     "/runs/{run_id}/files/{path:path}",
     response_class=StreamingResponse,
     responses=content("application/octet-stream") | refusals(404, 503),
-    **declare("runs:read"),
+    **declare("runs:read", limited=True),
 )
 async def get_file(run_id: str, path: str, agent: Agent = Depends(agent_of)) -> StreamingResponse:
     """Download one file of the run."""
@@ -143,7 +180,7 @@ async def get_file(run_id: str, path: str, agent: Agent = Depends(agent_of)) -> 
     "/runs/{run_id}/archive",
     response_class=FileResponse,
     responses=content("application/zip") | refusals(404, 503),
-    **declare("runs:read"),
+    **declare("runs:read", limited=True),
 )
 async def get_archive(run_id: str, agent: Agent = Depends(agent_of)) -> FileResponse:
     """Download everything of the run as a zip: inputs, outputs, files, graph, README."""
@@ -157,14 +194,17 @@ async def get_archive(run_id: str, agent: Agent = Depends(agent_of)) -> FileResp
 
 
 @router.get(
-    "/runs/{run_id}/log", response_class=PlainTextResponse, responses=refusals(404, 503), **declare("runs:read")
+    "/runs/{run_id}/log",
+    response_class=PlainTextResponse,
+    responses=refusals(404, 503),
+    **declare("runs:read", limited=True),
 )
 async def get_log(run_id: str, agent: Agent = Depends(agent_of)) -> PlainTextResponse:
     """Return the run's log as text."""
     return PlainTextResponse(await agent.backend.log(run_id))
 
 
-@router.get("/runs/{run_id}/graph", responses=refusals(404, 503), **declare("runs:read"))
+@router.get("/runs/{run_id}/graph", responses=refusals(404, 503), **declare("runs:read", limited=True))
 async def get_graph(run_id: str, agent: Agent = Depends(agent_of)) -> Graph:
     """Return the provenance graph as JSON."""
     return Graph.model_validate(await agent.backend.graph(run_id))
@@ -174,14 +214,16 @@ async def get_graph(run_id: str, agent: Agent = Depends(agent_of)) -> Graph:
     "/runs/{run_id}/graph.svg",
     response_class=Response,
     responses=content("image/svg+xml") | refusals(404, 503),
-    **declare("runs:read"),
+    **declare("runs:read", limited=True),
 )
 async def get_graph_drawing(run_id: str, agent: Agent = Depends(agent_of)) -> Response:
     """Return the provenance graph as a drawing."""
     return Response(await agent.backend.graph_svg(run_id), media_type="image/svg+xml")
 
 
-@router.post("/runs/{run_id}/cancel", status_code=202, responses=refusals(404, 409, 503), **declare("runs"))
+@router.post(
+    "/runs/{run_id}/cancel", status_code=202, responses=refusals(404, 409, 503), **declare("runs", limited=True)
+)
 async def cancel_run(run_id: str, response: Response, agent: Agent = Depends(agent_of)) -> Run:
     """Cancel a run that has not ended."""
     return _accepted(response, await agent.backend.cancel(run_id))

@@ -24,6 +24,18 @@ ENTRIES: dict[str, Entry] = {
     "run-file-not-found": Entry(
         404, "No such file", "The run has no file {path}.", "List the run's files to see their paths."
     ),
+    "ssh-key-not-found": Entry(
+        404, "No such key", "You have no SSH key {key}.", "List your keys to see their ids, or make a new one."
+    ),
+    "ssh-key-gone": Entry(
+        422,
+        "The SSH key is not there any more",
+        "The key {key} was revoked, or never was one of yours.",
+        "Make a new key, install its public half where the data is, and name the new id.",
+    ),
+    "too-many-keys": Entry(
+        409, "Too many keys", "A user may have {most} SSH keys.", "Delete those that are not used any more."
+    ),
     "worker-unavailable": Entry(
         503,
         "The workflow engine does not answer",

@@ -69,10 +69,19 @@ class AsyncClient:
     # --- runs ----------------------------------------------------------------------------------------------------
 
     async def submit(
-        self, workflow: str, inputs: dict[str, Any], *, title: str | None = None, idempotency_key: str | None = None
+        self,
+        workflow: str,
+        inputs: dict[str, Any],
+        *,
+        title: str | None = None,
+        idempotency_key: str | None = None,
+        **more: Any,
     ) -> Run:
-        """Submit a run; when this returns it is durable. A lost answer is asked for again, never a second run made."""
-        return Run.model_validate(await self._json(requests.submit(workflow, inputs, title, idempotency_key)))
+        """Submit a run; when this returns it is durable. A lost answer is asked for again, never a second run made.
+
+        ``more``: ``priority``, ``reuse``, ``notify`` (``{"webhook": …, "secret": …, "email": …}``).
+        """
+        return Run.model_validate(await self._json(requests.submit(workflow, inputs, title, idempotency_key, more)))
 
     async def page(self, *, limit: int = 50, cursor: str | None = None, **filters: Any) -> RunPage:
         """One page of runs, newest first. Filters: ``state``, ``workflow``, ``app``."""

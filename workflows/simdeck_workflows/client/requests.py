@@ -54,9 +54,12 @@ def settings(api: str | None, token: str | None) -> tuple[str, dict[str, str]]:
     return address.rstrip("/") + "/", headers
 
 
-def submit(workflow: str, inputs: dict[str, Any], title: str | None, key: str | None) -> Request:
+def submit(
+    workflow: str, inputs: dict[str, Any], title: str | None, key: str | None, more: dict[str, Any] | None = None
+) -> Request:
     """A submission. It always carries an Idempotency-Key, so that a lost answer can be asked for again."""
     body: dict[str, Any] = {"workflow": workflow, "inputs": inputs}
+    body |= {name: value for name, value in (more or {}).items() if value is not None}
     if title is not None:
         body["title"] = title
     return Request("POST", "runs", body=body, headers={"Idempotency-Key": key or str(uuid.uuid4())})
