@@ -35,15 +35,21 @@ def is_offered(code: str, offered: Iterable[str]) -> bool:
 
     A version or a condition behind the name is for people to read; the name decides.
     """
-    wanted = _name(code)
-    return bool(wanted) and any(_name(one).startswith(wanted) for one in offered)
+    wanted = "".join(_name(code))
+    return bool(wanted) and any(wanted in _beginnings(one) for one in offered)
 
 
-def _name(text: str) -> str:
-    """Return the letters and digits of a code's name: up to the first word that is a number."""
+def _beginnings(text: str) -> set[str]:
+    """Return a title's first word, its first two run together, and so on: “CP2K with MPI” offers “cp2k”."""
+    name = _name(text)
+    return {"".join(name[:count]) for count in range(1, len(name) + 1)}
+
+
+def _name(text: str) -> list[str]:
+    """Return the words of a code's name, up to the first that is a number."""
     kept: list[str] = []
     for word in words(text):
         if word[0].isdigit() and kept:
             break
         kept.append(word)
-    return "".join(kept)
+    return kept

@@ -10,10 +10,12 @@ from urllib.parse import quote
 from pydantic import BaseModel, Field
 from simdeck_appstore.models import Category, FileRef, InstalledApp, RegistryApp
 from simdeck_appstore.registries import Registries, View
+from simdeck_appstore.search import narrow
 from simdeck_common.problems import Problem
 from starlette.concurrency import run_in_threadpool
 
 from simdeck_deck.agents import Agents
+from simdeck_deck.usage import Usage
 
 log = logging.getLogger(__name__)
 
@@ -34,15 +36,23 @@ class StoreEntry(BaseModel):
     latest: str
     versions: list[str]
     installed: str | None = None
-    update: bool = Field(default=False, description="Whether another version than the installed one is the latest.")
+    update: bool = Field(default=False, description="Whether the latest is another one, and it is not pinned.")
+    methods: list[str] = []
+    codes: list[str] = []
+    healthy: bool | None = Field(default=None, description="Outcome of the latest release's check; null: none.")
+    used: int = Field(default=0, description="How many people here have it.")
 
 
 class StoreList(BaseModel):
-    """The apps that match, and all categories by their ids. ``installed_known``: whether the agent answered."""
+    """The apps that match, and all categories by their ids. ``installed_known``: whether the agent answered.
+
+    ``facets`` count the apps of each category, method and code among those that the other filters leave.
+    """
 
     items: list[StoreEntry]
     total: int
     categories: dict[str, Category]
+    facets: dict[str, dict[str, int]] = {}
     installed_known: bool
 
 
@@ -54,15 +64,17 @@ class StoreApp(BaseModel):
     screenshots: list[str] = Field(description="Paths of the screenshots at this site.")
     installed: InstalledApp | None
     installed_known: bool
+    used: int = Field(default=0, description="How many people here have it.")
 
 
 class Store:
     """Reads the site's registries as each person sees them; ``files_url`` is where the site serves their files."""
 
-    def __init__(self, registries: Registries, agents: Agents, files_url: str) -> None:
+    def __init__(self, registries: Registries, agents: Agents, files_url: str, usage: Usage) -> None:
         self.registries = registries
         self.agents = agents
         self.files_url = files_url
+        self.usage = usage
 
     def seen_by(self, user: str) -> View:
         """Return what the site offers ``user``, by the groups the hub last said."""
@@ -72,27 +84,37 @@ class Store:
         """Return where this site serves the registry's file ``path``."""
         return self.files_url + quote(path) if path else None
 
-    async def list(self, user: str, q: str = "", category: str | None = None) -> StoreList:
-        """Return the cards of the apps that match all words of ``q`` and the category."""
+    async def list(
+        self, user: str, q: str = "", category: str | None = None, method: str | None = None, code: str | None = None
+    ) -> StoreList:
+        """Return the cards of the apps that match all words of ``q`` and the facets given."""
         seen = self.seen_by(user)
         index, found, installed = await asyncio.gather(
             run_in_threadpool(seen.index),
-            run_in_threadpool(seen.search, q, category),
+            run_in_threadpool(seen.search, q),
             self.installed(user),
         )
+        used = await run_in_threadpool(self.usage.counts)
+        asked = {"categories": category, "methods": method, "codes": code}
+        kept, facets = narrow(found, {facet: value for facet, value in asked.items() if value is not None}, getattr)
         items = []
-        for entry in found:
+        for entry in kept:
             mine = (installed or {}).get(entry.id)
             items.append(
                 StoreEntry(
-                    **entry.model_dump(exclude={"logo"}),
+                    **entry.model_dump(exclude={"logo", "text"}),
                     logo=self.url(entry.logo),
                     installed=mine.current if mine else None,
-                    update=mine is not None and mine.current != entry.latest,
+                    update=mine is not None and mine.current != entry.latest and mine.pinned is None,
+                    used=used.get(entry.id, 0),
                 )
             )
         return StoreList(
-            items=items, total=len(index.apps), categories=index.categories, installed_known=installed is not None
+            items=items,
+            total=len(index.apps),
+            categories=index.categories,
+            facets=facets,
+            installed_known=installed is not None,
         )
 
     async def app(self, user: str, app: str) -> StoreApp:
@@ -104,6 +126,7 @@ class Store:
             screenshots=[url for ref in document.screenshots if (url := self._file(ref))],
             installed=(installed or {}).get(app),
             installed_known=installed is not None,
+            used=(await run_in_threadpool(self.usage.counts)).get(app, 0),
         )
 
     async def installed(self, user: str) -> dict[str, InstalledApp] | None:
@@ -114,6 +137,7 @@ class Store:
         except (Problem, TimeoutError) as error:
             log.warning("The store is shown without the installed apps of %s: %s", user, error or "no answer in time")
             return None
+        await run_in_threadpool(self.usage.note, user, [str(item["id"]) for item in answer["items"]])
         return {item["id"]: InstalledApp.model_validate(item) for item in answer["items"]}
 
     def _file(self, ref: FileRef | None) -> str | None:

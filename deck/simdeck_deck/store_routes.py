@@ -25,9 +25,11 @@ async def list_store(
     user: User,
     q: Annotated[str, Query(max_length=200, description="Words that must all occur.")] = "",
     category: Annotated[str | None, Query(max_length=100)] = None,
+    method: Annotated[str | None, Query(max_length=100)] = None,
+    code: Annotated[str | None, Query(max_length=100, description="A simulation code the app needs.")] = None,
 ) -> StoreList:
     """List the apps on offer, best match first, with the version the caller has installed."""
-    found: StoreList = await _deck(request).store.list(user.name, q, category)
+    found: StoreList = await _deck(request).store.list(user.name, q, category, method, code)
     return found
 
 

@@ -200,3 +200,7 @@ async def site(running: Site) -> AsyncIterator[Site]:
     running.launcher._homes.clear()
     with running.deck.servers.choices._db as choices:
         choices.execute("DELETE FROM choices")
+    with running.deck.usage._db as uses:
+        uses.execute("DELETE FROM uses")
+    running.deck.usage._known.clear()
+    running.deck.usage._counts = None

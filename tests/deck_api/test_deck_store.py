@@ -91,3 +91,30 @@ async def test_a_missing_registry_is_said_so(site):
     async with site.client(site.hub.token("bob", "apps:read")) as bob:
         response = await bob.get("/store")
     assert (response.status_code, response.json()["code"]) == (503, "registry-unreachable")
+
+
+async def test_the_store_counts_its_users_without_naming_them(site, alice):
+    for user in ("alice", "bob"):
+        async with site.client(site.hub.token(user, "apps:install")) as client:
+            task = (await client.post("/apps/molecule/install")).json()
+            async with asyncio.timeout(20):
+                await client.get(f"/tasks/{task['id']}/events")
+            await client.get("/store")
+    assert (await alice.get("/store/molecule")).json()["used"] == 2
+    folder = site.deck.settings.data / "deck"
+    kept = b"".join(path.read_bytes() for path in folder.glob("usage.sqlite*"))
+    assert b"molecule" in kept
+    assert b"alice" not in kept
+    assert b"bob" not in kept
+    task = (await alice.delete("/apps/molecule")).json()
+    async with asyncio.timeout(20):
+        await alice.get(f"/tasks/{task['id']}/events")
+    await alice.get("/store")
+    assert (await alice.get("/store/molecule")).json()["used"] == 1
+
+
+async def test_the_stores_facets_count_what_is_found(alice):
+    found = (await alice.get("/store?category=chemistry")).json()
+    assert found["facets"]["categories"] == {"chemistry": 1, "solids": 1}
+    assert [item["id"] for item in found["items"]] == ["molecule"]
+    assert "text" not in found["items"][0]
