@@ -10,15 +10,16 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from simdeck_common.layout import UserHome, private_dir
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from simdeck_agent import api, problem_answers
-from simdeck_agent.api.parts import Agent
+from simdeck_agent.api.parts import Agent, follow_site
 from simdeck_agent.launcher import ACTIVE_MARKER
 from simdeck_agent.ports import AppInstaller, WorkflowBackend
 from simdeck_agent.settings import AgentSettings
+from simdeck_agent.site_apps import SiteApps
 from simdeck_agent.task_store import TaskStore
 from simdeck_agent.tasks import Tasks
 
@@ -76,11 +77,12 @@ class AgentApp:
             title="Simdeck agent", openapi_url=None, docs_url=None, redoc_url=None, lifespan=self._lifespan
         )
         self.app.state.agent = Agent(
-            user, installer, backend, self.tasks, self.mark, self.closing, policy=settings.apps
-        )
+            user, installer, backend, self.tasks, self.mark, self.closing, policy=settings.apps,
+            site_apps=SiteApps(installer, backend, settings.apps),
+        )  # fmt: skip
         problem_answers.install(self.app)
         for router in api.ROUTERS:
-            self.app.include_router(router)
+            self.app.include_router(router, dependencies=[Depends(follow_site)] if router in api.OF_APPS else [])
         self.asgi = Activity(self.app)
 
     def mark(self) -> None:

@@ -90,6 +90,7 @@ class AgentSettings(BaseModel):
             describe_argv=[str(self.backend_python), "-m", "simdeck_workflows.engine.describe"],
             post_install=self.apps.post_install,
             policy=self.apps,
+            site_apps=self.site_apps,
         )
 
     @classmethod

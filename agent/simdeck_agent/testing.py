@@ -218,6 +218,7 @@ class FakeInstaller:
         self.begun = threading.Event()
         self.release = threading.Event()
         self.cleaned = 0
+        self.for_all: set[str] = set()
 
     def installed(self) -> list[InstalledApp]:
         return [self.get(app) for app in self.apps]
@@ -275,6 +276,12 @@ class FakeInstaller:
             del self.apps[app]
         else:
             self.apps[app].remove(version)
+
+    def follow_site(self, offered: Callable[[str], bool]) -> bool:
+        self.apps = {app: versions for app, versions in self.apps.items() if app not in self.for_all or offered(app)}
+        new = {app: ["1.0"] for app in self.for_all if offered(app) and app not in self.apps}
+        self.apps |= new
+        return bool(new)
 
     def clean(self) -> None:
         self.cleaned += 1

@@ -38,6 +38,7 @@ from simdeck_appstore.models import (
 from simdeck_appstore.process import CancelledError, Outcome, run
 from simdeck_appstore.registry import Registry
 from simdeck_appstore.rubbish import remove_tree
+from simdeck_appstore.site_wide import freeze_below, open_to_all
 from simdeck_appstore.versions import RECORD, AppFolder
 
 VERIFY = Path(__file__).with_name("verify_env.py")
@@ -82,8 +83,12 @@ class Installation:
             with (self.tree / "install.log").open("w", encoding="utf-8") as self.log:
                 self._steps()
             self._check_cancelled()
+            if self.settings.site_wide:
+                open_to_all(self.tree)
             self.folder.adopt(self.tree, version)
             self._adopted()
+            if self.settings.site_wide:
+                freeze_below(self.folder.home(version))
         except CancelledError:
             raise Problem("install-cancelled", app=app) from None
         except Problem as refusal:
@@ -110,20 +115,26 @@ class Installation:
         with ThreadPoolExecutor(2, "verify") as pool:
             try:
                 self._step("build", "Making the environment")
-                self._install_for_backend(wheels[0])
-                described = pool.submit(self._describe_workflows, abort)
+                described = self._begin_workflows(pool, wheels[0], abort)
                 self._build(wheels)
                 self._step("verify", "Checking that it works")
                 checked = pool.submit(self._run_checks, abort)
                 found = self._verify()
                 self._step("verify", "Starting it once and reading its workflows")
-                self._await({checked, described})
+                self._await({checked, *described})
             finally:
                 abort.set()
         entry = self.release.entry
         if isinstance(entry, NotebookEntry):
             entry = NotebookEntry(path=entry.path, file=f"{found.site}/{entry.path}")
         self._write_record(entry, kernel=found.kernel)
+
+    def _begin_workflows(self, pool: ThreadPoolExecutor, wheel: str, abort: threading.Event) -> list[Future[None]]:
+        """Bring the app's workflows where the backend finds them, if they may enter it; they are read meanwhile."""
+        if not self.settings.takes_plugins:
+            return []
+        self._install_for_backend(wheel)
+        return [pool.submit(self._describe_workflows, abort)]
 
     def _adopted(self) -> None:
         """Do what must wait until the version lies in its place."""
@@ -220,6 +231,9 @@ class Installation:
 
     def _install(self, requirements: Path, *options: str) -> None:
         mode = self.settings.link_mode
+        if self.settings.site_wide:
+            # A link into somebody's cache could be changed by them; and who uses it cannot write compiled files.
+            mode, options = "copy", ("--compile-bytecode", *options)
         self._uv("pip", "install", "--require-hashes", "--link-mode", mode, *options, "-r", str(requirements))
 
     # --- verify -------------------------------------------------------------------------------------------------

@@ -22,6 +22,7 @@ from simdeck_appstore.models import InstalledApp, Progress, RegistryApp, Release
 from simdeck_appstore.registries import UNTRUSTED, RegistrySource
 from simdeck_appstore.registry import Registry
 from simdeck_appstore.rubbish import remove_tree
+from simdeck_appstore.site_wide import follow_site, make_open
 from simdeck_appstore.sources import APP_ID
 from simdeck_appstore.versions import AppFolder
 
@@ -85,7 +86,10 @@ class Installer:
             ``app-needs-…``, ``file-changed``, ``install-…``, ``app-broken``. Nothing is changed then.
         """
         folder = AppFolder(self.apps, app)
-        private_dir(self.apps)
+        if self.settings.site_wide:
+            make_open(self.apps)
+        else:
+            private_dir(self.apps)
         with folder.lock():
             folder.recover()
             report(Progress(step="resolve", message=f"Looking up {app}"))
@@ -98,6 +102,8 @@ class Installer:
                 return self._switch(folder, str(version), report)
             if self._is_installed(folder, release):
                 return self._switch(folder, release.version, report)
+            if release.workflows and not self.settings.takes_plugins:
+                raise Problem("app-needs-admin", field="app", app=document.title, id=app)
             kind = AiidalabInstallation if release.tree is not None else Installation
             installation = kind(
                 folder=folder,
@@ -141,14 +147,31 @@ class Installer:
         self.get(app)
         with folder.lock():
             folder.recover()
+            site = folder.site_versions()
+            own = [one for one in folder.versions() if one not in site]
+            if version in site or (version is None and not own):
+                raise Problem("app-site-wide", field="version" if version else "app", app=app)
             if version is None:
-                folder.remove()
+                for one in own if site else ():
+                    folder.remove_version(one)
+                if not site:
+                    folder.remove()
                 report(Progress(step="ready", message="Removed"))
                 return
-            if version not in folder.versions():
+            if version not in own:
                 raise Problem("version-not-found", field="version", app=app, version=version)
             folder.remove_version(version)
             report(Progress(step="ready", message=f"Removed version {version}"))
+
+    def follow_site(self, offered: Callable[[str], bool]) -> bool:
+        """Have the apps that are installed for everybody among these; return whether anything changed.
+
+        ``offered`` says of an app whether this person may have it.
+        """
+        if self.settings.site_apps is None:
+            return False
+        private_dir(self.apps)
+        return follow_site(self.apps, self.settings.site_apps, offered)
 
     def clean(self) -> None:
         """Mend what killed installs left: at the agent's start. Apps that another process changes are left to it."""
@@ -178,6 +201,8 @@ class Installer:
     def _mend_kernel(self, folder: AppFolder, version: str) -> None:
         """Write the kernel spec anew where the data folder was moved: it holds an absolute path."""
         record, home = folder.record(version), folder.home(version)
+        if home.is_symlink():
+            return  # somebody else's
         spec = home / "kernel" / "kernel.json"
         if record is None or not spec.is_file() or str(home) in spec.read_text("utf-8"):
             return
@@ -242,6 +267,7 @@ class Installer:
             summary=record.summary,
             current=current,
             versions=folder.versions(),
+            site_versions=folder.site_versions(),
             previous=folder.previous(),
             entry=record.entry,
             logo=record.logo,

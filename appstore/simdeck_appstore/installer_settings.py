@@ -32,6 +32,10 @@ class InstallerSettings:
         Run the ``post_install`` script of AiiDAlab apps: code of theirs, with the user's rights.
     policy
         What the site offers; groups are asked about by whoever knows the person.
+    site_apps
+        Where the apps lie that are installed for everybody. None: there are none.
+    site_wide
+        These installs are for everybody: readable by all, written to by nobody, complete without another's cache.
     """
 
     registries: Sequence[str | Path | RegistrySource]
@@ -42,3 +46,10 @@ class InstallerSettings:
     link_mode: str = "hardlink"
     post_install: bool = False
     policy: AppPolicy = OPEN
+    site_apps: Path | None = None
+    site_wide: bool = False
+
+    @property
+    def takes_plugins(self) -> bool:
+        """Whether the workflows of an app that is installed here enter the backend."""
+        return self.site_wide or self.policy.plugins == "auto"

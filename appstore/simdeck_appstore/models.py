@@ -246,7 +246,9 @@ class RegistryIndex(Model):
 
 
 class InstalledApp(Model):
-    """One installed app of a user. ``logo`` is a path within its registry; ``installed`` is ISO 8601 UTC.
+    """One installed app of a user; ``site_versions`` are those of its versions that are installed for everybody.
+
+    ``logo`` is a path within its registry; ``installed`` is ISO 8601 UTC.
 
     A ``pinned`` app stays at that version: it is offered no updates.
     """
@@ -257,6 +259,7 @@ class InstalledApp(Model):
     current: str
     versions: list[str]
     previous: str | None = None
+    site_versions: list[str] = []
     entry: Entry
     logo: str | None = None
     workflows: list[str] = []

@@ -17,6 +17,10 @@ def remove_tree(path: Path) -> None:
     A command of a killed install gets its own kill at the same moment, but may finish a write after we have listed the
     folder: so look again until nothing is left.
     """
+    if path.is_symlink():
+        # What it leads to is somebody else's.
+        path.unlink(missing_ok=True)
+        return
     deadline = time.monotonic() + PATIENCE_SECONDS
     shutil.rmtree(path, ignore_errors=True)
     while path.exists() and time.monotonic() < deadline:

@@ -93,6 +93,10 @@ class AppFolder:
             return []
         return sorted((name for name in names if not name.startswith(".")), key=_order, reverse=True)
 
+    def site_versions(self) -> list[str]:
+        """Return those of the versions that are installed for everybody: links to the site's copies."""
+        return [version for version in self.versions() if self.home(version).is_symlink()]
+
     def current(self) -> str | None:
         """Return the version that ``current`` leads to, or None."""
         try:

@@ -24,6 +24,9 @@ ROUTERS: tuple[APIRouter, ...] = (
     ssh_keys.router,
 )
 
+OF_APPS = (apps.router, workflows.router, form.router, runs.router)
+"""Those that look at what is installed, for everybody or for the caller alone."""
+
 
 def routes() -> Iterator[tuple[APIRoute, str]]:
     """Yield every route with its declared scope.

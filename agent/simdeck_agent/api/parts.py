@@ -16,6 +16,7 @@ from starlette.concurrency import run_in_threadpool
 from simdeck_agent.models import now
 from simdeck_agent.ports import AppInstaller, WorkflowBackend
 from simdeck_agent.problem_answers import MEDIA_TYPE, ProblemModel
+from simdeck_agent.site_apps import SiteApps
 from simdeck_agent.tasks import Tasks
 
 SCOPE_KEY = "x-simdeck-scope"
@@ -39,6 +40,7 @@ class Agent:
     closing: asyncio.Event
     started: str = field(default_factory=now)
     policy: AppPolicy = OPEN
+    site_apps: SiteApps | None = None
 
 
 def agent_of(request: Request) -> Agent:
@@ -54,6 +56,13 @@ def groups_of(request: Request) -> frozenset[str]:
     except ValueError:
         return frozenset()
     return frozenset(group for group in groups if isinstance(group, str)) if isinstance(groups, list) else frozenset()
+
+
+async def follow_site(request: Request) -> None:
+    """FastAPI dependency: what is installed for everybody is among the caller's apps before the route looks at them."""
+    site_apps = agent_of(request).site_apps
+    if site_apps is not None and GROUPS_HEADER in request.headers:
+        await site_apps.follow(groups_of(request))
 
 
 def declare(scope: str, *, limited: bool = False) -> dict[str, Any]:

@@ -45,6 +45,18 @@ ENTRIES: dict[str, Entry] = {
         "{app} {version} needs Python {needed}; this deck's apps run on Python {found}.",
         "Choose another version of the app, or ask the administrator for that Python.",
     ),
+    "app-needs-admin": Entry(
+        403,
+        "Only administrators install this app",
+        "{app} brings workflows, and at this site those are installed by administrators, for everybody.",
+        "Ask your administrator to install it: simdeck admin apps install {id}.",
+    ),
+    "app-site-wide": Entry(
+        409,
+        "Installed for everybody",
+        "This version of {app} is installed for everybody here and cannot be removed for one person.",
+        "Install another version beside it if you need one; your administrator can remove this one.",
+    ),
     "app-needs-simdeck": Entry(
         422,
         "The app needs a newer Simdeck",
