@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from simdeck_agent import api, problem_answers
 from simdeck_agent.api.parts import Agent, follow_site
 from simdeck_agent.launcher import ACTIVE_MARKER
+from simdeck_agent.pins import Pins
 from simdeck_agent.ports import AppInstaller, WorkflowBackend
 from simdeck_agent.settings import AgentSettings
 from simdeck_agent.site_apps import SiteApps
@@ -77,7 +78,8 @@ class AgentApp:
             title="Simdeck agent", openapi_url=None, docs_url=None, redoc_url=None, lifespan=self._lifespan
         )
         self.app.state.agent = Agent(
-            user, installer, backend, self.tasks, self.mark, self.closing, policy=settings.apps,
+            user, installer, backend, self.tasks, self.mark, self.closing,
+            pins=Pins(home.agent / "pins.json"), policy=settings.apps,
             site_apps=SiteApps(installer, backend, settings.apps),
         )  # fmt: skip
         problem_answers.install(self.app)

@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-TaskKind = Literal["install", "rollback", "remove"]
+# ``add`` is an install that leaves the version in use as it is.
+TaskKind = Literal["install", "add", "rollback", "remove"]
 TaskState = Literal["queued", "running", "done", "failed", "cancelled"]
 ENDED: frozenset[str] = frozenset({"done", "failed", "cancelled"})
 
@@ -58,6 +59,15 @@ class InstallRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     version: str | None = Field(default=None, min_length=1, max_length=100)
+    beside: bool = Field(default=False, description="Leave the version in use as it is; the app has both then.")
+
+
+class PinRequest(BaseModel):
+    """The version, the one in use, that an app is to stay at."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    version: str = Field(min_length=1, max_length=100)
 
 
 class WorkerStatus(BaseModel):

@@ -30,6 +30,7 @@ class AppInstaller(Protocol):
         *,
         report: Callable[[InstallProgress], None],
         cancelled: threading.Event,
+        beside: bool = False,
     ) -> InstalledApp: ...
     def rollback(
         self, app: str, *, report: Callable[[InstallProgress], None], cancelled: threading.Event

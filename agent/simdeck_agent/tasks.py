@@ -203,6 +203,9 @@ class Tasks:
         report, cancelled = self._reporter(task), job.cancelled
         if task.kind == "install":
             return self._installer.install(task.app, task.version, report=report, cancelled=cancelled).current
+        if task.kind == "add":
+            self._installer.install(task.app, task.version, report=report, cancelled=cancelled, beside=True)
+            return task.version
         if task.kind == "rollback":
             return self._installer.rollback(task.app, report=report, cancelled=cancelled).current
         check_unused(self._backend, task.app, task.version)

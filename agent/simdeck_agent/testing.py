@@ -245,6 +245,7 @@ class FakeInstaller:
         *,
         report: Callable[[InstallProgress], None],
         cancelled: threading.Event,
+        beside: bool = False,
     ) -> InstalledApp:
         report(InstallProgress(step="resolve", message=f"Looking up {app}"))
         self.begun.set()
@@ -254,7 +255,8 @@ class FakeInstaller:
             if cancelled.is_set():
                 raise InterruptedError
         report(InstallProgress(step="build", kind="log", message="one line"))
-        self.apps.setdefault(app, []).append(version or "1.0")
+        versions = self.apps.setdefault(app, [])
+        versions.insert(max(0, len(versions) - 1) if beside else len(versions), version or "1.0")
         report(InstallProgress(step="ready", message=f"{app} is ready"))
         return self.get(app)
 

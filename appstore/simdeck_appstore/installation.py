@@ -47,7 +47,9 @@ CHECK_SECONDS = 120.0
 
 
 class Installation:
-    """One run. The caller holds the app's lock."""
+    """One run. The caller holds the app's lock. ``beside``: the version in use stays so."""
+
+    beside = False
 
     def __init__(
         self,
@@ -85,7 +87,7 @@ class Installation:
             self._check_cancelled()
             if self.settings.site_wide:
                 open_to_all(self.tree)
-            self.folder.adopt(self.tree, version)
+            self.folder.adopt(self.tree, version, beside=self.beside)
             self._adopted()
             if self.settings.site_wide:
                 freeze_below(self.folder.home(version))

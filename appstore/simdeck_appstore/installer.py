@@ -74,8 +74,11 @@ class Installer:
         *,
         report: Report = _quiet,
         cancelled: threading.Event | None = None,
+        beside: bool = False,
     ) -> InstalledApp:
         """Install ``app`` (default: its latest version) and make it current; the version before is kept.
+
+        With ``beside`` the version that is current stays so.
 
         A version that is installed already with the same content is only switched to.
 
@@ -99,9 +102,9 @@ class Installer:
                 # Going back to a version that lies here needs no registry, and nobody's leave.
                 if problem.code not in NOT_NEEDED or version not in folder.versions():
                     raise
-                return self._switch(folder, str(version), report)
+                return self.get(app) if beside else self._switch(folder, str(version), report)
             if self._is_installed(folder, release):
-                return self._switch(folder, release.version, report)
+                return self.get(app) if beside else self._switch(folder, release.version, report)
             if release.workflows and not self.settings.takes_plugins:
                 raise Problem("app-needs-admin", field="app", app=document.title, id=app)
             kind = AiidalabInstallation if release.tree is not None else Installation
@@ -114,6 +117,7 @@ class Installer:
                 report=report,
                 cancelled=cancelled or threading.Event(),
             )
+            installation.beside = beside
             installation.run()
             return self.get(app)
 

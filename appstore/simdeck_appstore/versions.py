@@ -127,10 +127,14 @@ class AppFolder:
         earlier = history.within(set(self.versions())).earlier
         return earlier[-1] if earlier else None
 
-    def adopt(self, tree: Path, version: str) -> None:
-        """Make the finished ``tree`` the app's current ``version``; a version of that name moves into ``tree``."""
+    def adopt(self, tree: Path, version: str, *, beside: bool = False) -> None:
+        """Make the finished ``tree`` the app's current ``version``; a version of that name moves into ``tree``.
+
+        ``beside`` leaves the version that is current as it is, where there is one.
+        """
         self.versions_root.mkdir(parents=True, exist_ok=True)
-        self._intend(version)
+        if not beside or self.current() is None:
+            self._intend(version)
         swap(tree, self.home(version))
         self.recover()
 

@@ -14,6 +14,7 @@ from simdeck_common.problems import Problem
 from starlette.concurrency import run_in_threadpool
 
 from simdeck_agent.models import now
+from simdeck_agent.pins import Pins
 from simdeck_agent.ports import AppInstaller, WorkflowBackend
 from simdeck_agent.problem_answers import MEDIA_TYPE, ProblemModel
 from simdeck_agent.site_apps import SiteApps
@@ -38,6 +39,7 @@ class Agent:
     tasks: Tasks
     mark: Callable[[], None]
     closing: asyncio.Event
+    pins: Pins
     started: str = field(default_factory=now)
     policy: AppPolicy = OPEN
     site_apps: SiteApps | None = None

@@ -33,6 +33,18 @@ ENTRIES: dict[str, Entry] = {
         "Another install, update or removal of {app} is going on.",
         "Wait until it has ended, or cancel it, and try again.",
     ),
+    "app-pinned": Entry(
+        409,
+        "The app is pinned",
+        "{app} is pinned to version {version}, and stays at it.",
+        "Unpin it first, or install the other version beside it.",
+    ),
+    "pin-not-current": Entry(
+        422,
+        "This is not the version in use",
+        "{app} can be pinned to the version in use, which is {current} and not {version}.",
+        "Switch to the version first, then pin it.",
+    ),
     "no-previous-version": Entry(
         409,
         "Nothing to go back to",
