@@ -105,6 +105,14 @@ class Citation(Strict):
     url: HttpsUrl | None = Field(None, description="An https address, where there is no DOI.")
 
 
+class Smoke(Strict):
+    """A short run of one of the app's workflows: the checks start it and wait for its end."""
+
+    workflow: Annotated[str, Field(pattern=WORKFLOW)] = Field(description="One of the app's workflows.")
+    inputs: dict[str, Any] = Field({}, description="Its inputs, as the REST API takes them.")
+    seconds: int = Field(300, ge=1, le=3600, description="It must have finished after that time.")
+
+
 class Manifest(Strict):
     """The table ``[tool.simdeck]``."""
 
@@ -135,6 +143,7 @@ class Manifest(Strict):
         max_length=8,
         description="Modules of the import package that an install runs to see that the app starts on this machine.",
     )
+    smoke: Smoke | None = Field(None, description="A run of a workflow that shows that the app computes.")
     needs: list[Sentence] = Field([], description="What a person should know before installing, one sentence each.")
     citations: list[Citation] = Field([], description="What to cite in a publication.")
     minimum_simdeck: VersionText = Field("0.1", description="Oldest Simdeck that it works with.")
@@ -145,6 +154,8 @@ class Manifest(Strict):
             values = getattr(self, name)
             if len(set(values)) != len(values):
                 raise ValueError(f"{name} names something twice")
+        if self.smoke is not None and self.smoke.workflow not in self.workflows:
+            raise ValueError(f"smoke.workflow {self.smoke.workflow} is not among the workflows")
         return self
 
 

@@ -11,13 +11,14 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from simdeck_appstore.manifest import Citation, CommandEntry, Manifest, NotebookEntry, Resources, json_schema
+from simdeck_appstore.manifest import Citation, CommandEntry, Manifest, NotebookEntry, Resources, Smoke, json_schema
 
 # Tables within the table: under which key, how its keys are written, and the model that knows them.
 NESTED: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("entry", "entry.{key} (notebook)", NotebookEntry),
     ("entry", "entry.{key} (command)", CommandEntry),
     ("resources", "resources.{key}", Resources),
+    ("smoke", "smoke.{key}", Smoke),
     ("citations", "citations[].{key}", Citation),
 )
 
@@ -54,6 +55,24 @@ def _type(data: dict[str, Any]) -> str:
     if "$ref" in data or "oneOf" in data or "allOf" in data:
         return "table"
     return str(data.get("type", "table"))
+
+
+def pyproject_schema() -> dict[str, Any]:
+    """Return the JSON Schema of a whole ``pyproject.toml`` that says something of ``[tool.simdeck]`` alone.
+
+    Editors take a schema for a file, not for a table: ``#:schema <address>`` in its first line.
+    """
+    schema = json_schema()
+    definitions = schema.pop("$defs", {})
+    draft = schema.pop("$schema")
+    return {
+        "$schema": draft,
+        "title": "pyproject.toml of a Simdeck app",
+        "type": "object",
+        "required": ["project", "tool"],
+        "properties": {"tool": {"type": "object", "required": ["simdeck"], "properties": {"simdeck": schema}}},
+        "$defs": definitions,
+    }
 
 
 def main() -> None:

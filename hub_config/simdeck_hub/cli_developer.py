@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -33,7 +34,8 @@ def new(name: str, folder: Path | None, kind: str, title: str, lock: bool) -> No
 
     made = create(folder or Path(name), name, kind, title)
     click.echo(f"Made {made}.")
-    if lock:
+    # An AiiDAlab app is locked where a registry builds it.
+    if lock and (made / "requirements.in").is_file():
         click.echo("Locking its packages …")
         make_lock(made, uv_program())
     click.echo(f"Next: simdeck app dev {made}")
@@ -140,6 +142,16 @@ def publish(project: Path, registry: str, output: Path | None, branch: bool, che
         return
     report = push(release, Path(registry), record, simdeck=own_simdeck(Checkout.find()))
     click.echo(f"{release.title} {release.version} is in the registry ({len(report.index.apps)} apps).")
+
+
+@app.command()
+@click.option("--table", is_flag=True, help="Of the table [tool.simdeck] alone; default: of a whole pyproject.toml.")
+def schema(table: bool) -> None:
+    """Print the manifest's JSON Schema; an editor reads it from `#:schema FILE` in pyproject.toml's first line."""
+    from simdeck_appstore.manifest import json_schema
+    from simdeck_appstore.reference import pyproject_schema
+
+    click.echo(json.dumps(json_schema() if table else pyproject_schema(), indent=1, ensure_ascii=False))
 
 
 @click.group()

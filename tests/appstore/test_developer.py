@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
+import jsonschema
 import pytest
+import yaml
 from appstore_shop import UV, Shop
+from simdeck_appstore.aiidalab.metadata import AppFiles, read_metadata
+from simdeck_appstore.aiidalab.tree import is_aiidalab
 from simdeck_appstore.developer.check import Check, CheckRecord, CheckSettings, app_id
 from simdeck_appstore.developer.lock import lock_argv, make_lock
 from simdeck_appstore.developer.new import create, kinds
@@ -21,19 +27,57 @@ BACKEND = ROOT / ".simdeck" / "envs" / "backend" / "bin" / "python"
 LOCK = ROOT / "apps" / "molecule" / "requirements.lock"
 
 
+WEB_LOCK = Path(__file__).with_name("web_template.lock")
+
+
 def with_lock(folder: Path) -> Path:
-    """Give a new project the bundled app's lock, which holds all it needs: tests resolve nothing."""
-    shutil.copyfile(LOCK, folder / "requirements.lock")
+    """Give a new project a lock that holds all it needs: tests resolve nothing."""
+    web = "uvicorn" in (folder / "requirements.in").read_text()
+    shutil.copyfile(WEB_LOCK if web else LOCK, folder / "requirements.lock")
     return folder
 
 
-@pytest.mark.parametrize("kind", kinds())
+@pytest.mark.parametrize("kind", ["notebook", "web"])
 def test_a_new_project_is_complete_and_names_itself(tmp_path: Path, kind: str) -> None:
     project = load_project(with_lock(create(tmp_path / "wave-lab", "wave-lab", kind)))
     assert (app_id(project), project.package, project.manifest.title) == ("wave-lab", "simdeck_wave_lab", "Wave lab")
-    left = [path for path in project.folder.rglob("*") if path.is_file() and "PACKAGE" in str(path)]
-    assert not left
-    assert "$package" not in "".join(path.read_text() for path in project.folder.rglob("*.py"))
+
+
+@pytest.mark.parametrize("kind", kinds())
+def test_a_new_project_has_tests_and_ci_and_no_word_of_the_template_is_left(tmp_path: Path, kind: str) -> None:
+    folder = create(tmp_path / "wave-lab", "wave-lab", kind)
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert list((folder / "tests").glob("test_*.py"))
+    jobs = yaml.safe_load((folder / ".github" / "workflows" / "check.yml").read_text())["jobs"]
+    assert "python -m pytest" in [step.get("run") for step in jobs["test"]["steps"]]
+    assert not [path for path in files if "PACKAGE" in str(path) or path.suffix == ".tpl"]
+    text = "".join(path.read_text() for path in files)
+    assert not [word for word in ("$package", "$title", "$name") if word in text]
+
+
+@pytest.mark.parametrize("kind", ["notebook", "web"])
+def test_a_new_project_names_the_schema_its_editor_completes_from(tmp_path: Path, kind: str) -> None:
+    folder = create(tmp_path / "wave", "wave", kind)
+    first, _, rest = (folder / "pyproject.toml").read_text().partition("\n")
+    schema = json.loads((folder / first.removeprefix("#:schema ")).read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    jsonschema.validate(tomllib.loads(rest), schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(tomllib.loads(rest.replace("summary =", "sumary =")), schema)
+
+
+def test_a_new_aiidalab_app_is_one_and_says_its_title(tmp_path: Path) -> None:
+    folder = create(tmp_path / "cells", "cells", "aiidalab", "Cells of metals")
+    assert is_aiidalab(folder)
+    assert read_metadata(AppFiles(folder)).title == "Cells of metals"
+
+
+@pytest.mark.parametrize("kind", ["aiidalab", "notebook"])
+def test_the_tests_of_a_new_project_pass(tmp_path: Path, kind: str) -> None:
+    folder = create(tmp_path / "wave", "wave", kind)
+    argv = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
+    done = subprocess.run(argv, cwd=folder, capture_output=True, text=True, check=False, timeout=200)
+    assert done.returncode == 0, done.stdout[-2000:]
 
 
 @pytest.mark.parametrize("name", ["", "Wave", "wave_lab", "1wave", "wave--lab", "-wave", "wave;rm", "a" * 41, "class"])

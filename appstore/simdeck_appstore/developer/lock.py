@@ -34,6 +34,7 @@ def make_lock(project: Path, uv: Path, *, upgrade: bool = False) -> Path:
     Problem
         ``lock-failed`` with uv's own reason.
     """
+    project = project.resolve()
     source, target = project / SOURCE, project / LOCK_NAME
     if not source.is_file():
         raise Problem("lock-failed", reason=f"there is no {SOURCE} in {project}")

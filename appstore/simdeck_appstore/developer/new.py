@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import keyword
 import re
 import string
@@ -11,8 +12,12 @@ from pathlib import Path
 
 from simdeck_common.problems import Problem
 
+from simdeck_appstore.reference import pyproject_schema
+
 NAME = re.compile(r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$")
-RENAMED = {"gitignore": ".gitignore"}
+RENAMED = {"gitignore": ".gitignore", "github": ".github"}
+SCHEMA = ".simdeck-schema.json"
+"""For editors: `#:schema` at the top of pyproject.toml names it, so keys are completed and checked while typing."""
 
 
 def kinds() -> list[str]:
@@ -38,6 +43,8 @@ def create(folder: Path, name: str, kind: str = "notebook", title: str = "") -> 
     words = {"name": name, "package": package, "title": (title.strip() or name.replace("-", " ").capitalize())[:60]}
     folder.mkdir(parents=True, exist_ok=True)
     _write(_templates() / kind, folder, words)
+    if (folder / "pyproject.toml").is_file():
+        (folder / SCHEMA).write_text(json.dumps(pyproject_schema(), indent=1, ensure_ascii=False) + "\n", "utf-8")
     return folder
 
 

@@ -1,3 +1,5 @@
+#:schema ./.simdeck-schema.json
+
 [build-system]
 requires = ["hatchling"]
 build-backend = "hatchling.build"
@@ -23,6 +25,10 @@ dependencies = ["ase", "numpy", "ipykernel", "ipywidgets~=8.1", "anywidget", "ht
 [tool.hatch.build.targets.wheel]
 packages = ["$package"]
 
+[tool.pytest.ini_options]
+pythonpath = ["."]
+testpaths = ["tests"]
+
 [tool.simdeck]
 title = "$title"
 summary = "The lattice constant and bulk modulus of a metal, from a fit of its equation of state."
@@ -32,5 +38,6 @@ entry = {kind = "notebook", path = "$package/app.ipynb"}
 resources = {cores = 1, memory = "1 GiB"}
 workflows = ["$name.run"]
 checks = ["$package.check"]
+smoke = {workflow = "$name.run", inputs = {element = "Cu", points = 7}, seconds = 120}
 citations = [{text = "A. Hjorth Larsen et al., The atomic simulation environment, J. Phys.: Condens. Matter 29, 273002 (2017).", doi = "10.1088/1361-648X/aa680e"}]
 minimum_simdeck = "0.1"

@@ -1,0 +1,1 @@
+- [Open $title](./app.ipynb)

@@ -1,0 +1,1 @@
+"""$title: a web program of its own as a Simdeck app."""
