@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from appstore_shop import Shop
@@ -13,8 +12,7 @@ def test_a_version_installed_beside_leaves_the_one_in_use(shop: Shop, tmp_path: 
     installer.install("demo", "2.0.0")
     found = installer.install("demo", "1.0.0", beside=True)
     assert (found.current, found.versions, found.previous) == ("2.0.0", ["2.0.0", "1.0.0"], None)
-    spec = json.loads((tmp_path / "apps/.jupyter/kernels/simdeck-demo/kernel.json").read_text())
-    assert "/versions/2.0.0/" in spec["argv"][0]
+    assert (tmp_path / "apps/demo/current").resolve().name == "2.0.0"
     assert installer.install("demo", "1.0.0", beside=True).current == "2.0.0"
 
 
