@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from simdeck_appstore.models import InstalledApp
 from simdeck_appstore.models import Progress as InstallProgress
+from simdeck_appstore.usage import AppUsage
 from simdeck_workflows.models import Event, FileEntry, Run, RunPage, RunRequest, RunState, Workflow
 from simdeck_workflows.ssh_keys import KeyStore
 
@@ -44,6 +45,7 @@ class AppInstaller(Protocol):
         cancelled: threading.Event,
     ) -> None: ...
     def follow_site(self, offered: Callable[[str], bool]) -> bool: ...
+    def usage(self) -> list[AppUsage]: ...
     def clean(self) -> None: ...
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from simdeck_appstore.models import InstalledApp, NotebookEntry
+from simdeck_appstore.usage import AppUsage, VersionUsage
 from simdeck_common.problems import Problem
 from simdeck_workflows.clusters import RunCluster, offer
 from simdeck_workflows.models import Event, FileEntry, Run, RunPage, RunRequest, RunState, Workflow
@@ -284,6 +285,10 @@ class FakeInstaller:
         new = {app: ["1.0"] for app in self.for_all if offered(app) and app not in self.apps}
         self.apps |= new
         return bool(new)
+
+    def usage(self) -> list[AppUsage]:
+        one = VersionUsage(version="1.0", size=4096, own=1024)
+        return [AppUsage(app=app, size=4096, own=1024, versions=[one]) for app in self.apps]
 
     def clean(self) -> None:
         self.cleaned += 1

@@ -24,6 +24,7 @@ from simdeck_appstore.registry import Registry
 from simdeck_appstore.rubbish import remove_tree
 from simdeck_appstore.site_wide import follow_site, make_open
 from simdeck_appstore.sources import APP_ID
+from simdeck_appstore.usage import AppUsage, Usage
 from simdeck_appstore.versions import AppFolder
 
 __all__ = ["Installer", "InstallerSettings"]
@@ -42,6 +43,7 @@ class Installer:
     def __init__(self, apps: Path, settings: InstallerSettings) -> None:
         self.apps = apps.absolute()
         self.settings = settings
+        self._usage = Usage()
         self.sources = [RegistrySource.of(source) for source in settings.registries]
         self.registries = [source.open(self.apps / ".trust") for source in self.sources]
 
@@ -176,6 +178,10 @@ class Installer:
             return False
         private_dir(self.apps)
         return follow_site(self.apps, self.settings.site_apps, offered)
+
+    def usage(self) -> list[AppUsage]:
+        """Return how much disk the installed apps take, largest first."""
+        return self._usage.of(self.apps)
 
     def clean(self) -> None:
         """Mend what killed installs left: at the agent's start. Apps that another process changes are left to it."""

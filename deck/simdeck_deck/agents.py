@@ -6,14 +6,17 @@ Whatever is asked for by another method than GET can start work, and goes throug
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Container, Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import httpx
 from simdeck_agent.api.parts import GROUPS_HEADER
 from simdeck_agent.launcher import BaseLauncher
 from simdeck_common.problems import Problem
+
+if TYPE_CHECKING:
+    from simdeck_deck.trail import Trail
 
 # An agent answers at once or streams; between two chunks of a stream lie at most its keep-alives (15 s).
 TIMEOUT = httpx.Timeout(60.0, connect=5.0)
@@ -31,10 +34,16 @@ class Agents:
         self.launcher = launcher
         self._clients: dict[str, tuple[Path, httpx.AsyncClient]] = {}
         self._groups: dict[str, tuple[str, ...]] = {}
+        self.trail: Trail | None = None
 
     def hear_groups(self, user: str, groups: Iterable[str]) -> None:
         """Note which groups the hub has just said ``user`` is in; their agent is told with each request."""
         self._groups[user] = tuple(groups)
+
+    @property
+    def heard(self) -> Container[str]:
+        """Those whose groups the hub has said."""
+        return self._groups
 
     def groups(self, user: str) -> tuple[str, ...]:
         """Return the groups that the hub last said ``user`` is in."""
@@ -118,8 +127,22 @@ class _Transport(httpx.AsyncBaseTransport):
         self._inner = httpx.AsyncHTTPTransport(uds=str(socket), limits=LIMITS)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        # Over whatever the caller has sent under that name.
-        request.headers[GROUPS_HEADER] = json.dumps(self._agents.groups(self._user))
+        request.headers.pop(GROUPS_HEADER, None)
+        if self._user in self._agents.heard:
+            request.headers[GROUPS_HEADER] = json.dumps(self._agents.groups(self._user))
+        trail = self._agents.trail
+        entry = await trail.begin(self._user, request) if trail is not None else None
+        if trail is None or entry is None:
+            return await self._send(request)
+        try:
+            answer = await self._send(request)
+        except httpx.TransportError:
+            await trail.end(self._user, entry, None)
+            raise
+        await trail.end(self._user, entry, answer)
+        return answer
+
+    async def _send(self, request: httpx.Request) -> httpx.Response:
         if request.method in ("GET", "HEAD", "OPTIONS"):
             answer = await self._inner.handle_async_request(request)
         else:

@@ -14,6 +14,7 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from simdeck_agent.launcher import BaseLauncher, make_launcher
 from simdeck_agent.problem_answers import problem_of_http, problem_of_validation, problem_response
+from simdeck_appstore.audit import NAME, Audit
 from simdeck_appstore.registries import Registries
 from simdeck_common.problems import Problem
 from starlette.exceptions import HTTPException
@@ -33,6 +34,7 @@ from simdeck_deck.scopes import OPEN
 from simdeck_deck.security import STATIC, SecurityHeaders
 from simdeck_deck.settings import DeckSettings
 from simdeck_deck.store import Store
+from simdeck_deck.trail import Trail
 from simdeck_deck.usage import Usage
 
 log = logging.getLogger(__name__)
@@ -63,6 +65,7 @@ def make_deck(settings: DeckSettings, launcher: BaseLauncher | None = None) -> D
     offered = settings.agent_settings
     registries = Registries(offered.registries or [settings.registry], settings.data / "deck" / "trust", offered.apps)
     auth = Auth(settings, keys)
+    agents.trail = Trail(Audit(settings.data / NAME), agents)
     auth.heard = lambda user: agents.hear_groups(user.name, user.groups)
     hub = HubAPI(settings.api_url)
     usage = Usage(settings.data / "deck", keys)
@@ -93,10 +96,14 @@ def create_app(deck: Deck, *, watch_seconds: float = WATCH_SECONDS) -> FastAPI:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         beside = asyncio.create_task(_look_after_agents(deck.agents.launcher, watch_seconds))
+        if deck.agents.trail is not None:
+            await deck.agents.trail.resume()
         try:
             yield
         finally:
             beside.cancel()
+            if deck.agents.trail is not None:
+                deck.agents.trail.close()
             await deck.agents.close()
             await deck.hub.close()
             deck.servers.choices.close()

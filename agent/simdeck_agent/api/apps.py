@@ -6,6 +6,7 @@ from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel
 from simdeck_appstore import policy
 from simdeck_appstore.models import InstalledApp
+from simdeck_appstore.usage import AppUsage
 from simdeck_common.problems import Problem
 
 from simdeck_agent.api.parts import Agent, agent_of, declare, groups_of, in_thread, refusals
@@ -21,11 +22,26 @@ class InstalledApps(BaseModel):
     items: list[InstalledApp]
 
 
+class AppsUsage(BaseModel):
+    """What the caller's apps take on disk, largest first; ``own`` is what removing them would give back at once."""
+
+    items: list[AppUsage]
+    size: int
+    own: int
+
+
 @router.get("/apps", **declare("apps:read"))
 async def list_apps(agent: Agent = Depends(agent_of)) -> InstalledApps:
     """List the installed apps."""
     found = await in_thread(agent.installer.installed)
     return InstalledApps(items=[await in_thread(agent.pins.shown, app) for app in found])
+
+
+@router.get("/usage/apps", **declare("apps:read"))
+async def apps_usage(agent: Agent = Depends(agent_of)) -> AppsUsage:
+    """Tell how much disk each installed app takes, in bytes. What is installed for everybody counts for nobody."""
+    items = await in_thread(agent.installer.usage)
+    return AppsUsage(items=items, size=sum(item.size for item in items), own=sum(item.own for item in items))
 
 
 @router.get("/apps/{app}", responses=refusals(404), **declare("apps:read"))

@@ -5,6 +5,12 @@ from __future__ import annotations
 from simdeck_common.catalogue.entry import Entry
 
 ENTRIES: dict[str, Entry] = {
+    "audit-unavailable": Entry(
+        503,
+        "The change cannot be written down",
+        "Changes of apps are kept in the site's audit log, and it cannot be written to.",
+        "Nothing was changed. Tell your administrator: the disk may be full.",
+    ),
     "not-signed-in": Entry(
         401, "Not signed in", "This request carries no valid token or session.", "Sign in, or send a hub token."
     ),
