@@ -21,7 +21,7 @@ def get_start_widget(appbase, jupbase, notebase):
                      f'<a id="edit" href="{notebase}/page.ipynb">Edit</a><a id="files" href="{jupbase}/tree/apps/live">Files</a></div>')
     return ipw.VBox([links, button, said])
 """
-OLD_START_PY = START_PY.replace(", notebase", "").replace('{notebase}/page.ipynb', "")
+OLD_START_PY = START_PY.replace(", notebase", "").replace("{notebase}/page.ipynb", "")
 
 
 def notebook(path: Path, *cells: str) -> None:
@@ -77,7 +77,9 @@ def install_all(apps: Path) -> None:
                 "box = ipw.IntSlider(description='n', value=int(query.get('pk', ['1'])[0]))\nout = ipw.HTML('')\n"
                 "box.observe(lambda c: setattr(out, 'value', f'<i id=\"heard\">{c.new}</i>'), 'value')\nipw.VBox([box, out])",
             ],
-            "notebooks/deep.ipynb": ["import os\nprint('deep in', os.path.basename(os.getcwd()), os.environ['QUERY_STRING'])"],
+            "notebooks/deep.ipynb": [
+                "import os\nprint('deep in', os.path.basename(os.getcwd()), os.environ['QUERY_STRING'])"
+            ],
         },
         title="Documents",
     )

@@ -12,6 +12,9 @@ from typing import Any
 APP_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
 """App ids as they appear in the page's address."""
 
+VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.+!-]{0,99}")
+"""A version in the page's address: ``<app>@<version>`` is another one than that in use."""
+
 RESERVED = frozenset({"static", "labextensions", "api"})
 """Parts of the address below ``deck/`` that are not apps."""
 
@@ -29,7 +32,7 @@ class PageLink:
 
 @dataclass(frozen=True)
 class Installed:
-    """The current version of an installed app, whatever its kind."""
+    """An installed app, whatever its kind: its current version, or (``beside``) another one that lies beside it."""
 
     id: str
     title: str
@@ -37,6 +40,7 @@ class Installed:
     home: Path
     entry: Mapping[str, Any] = field(compare=False)
     package: str = ""
+    beside: bool = False
 
     @property
     def kind(self) -> str:
@@ -79,6 +83,13 @@ class AppPage:
     """What whoever opens the page should know, in sentences."""
     source: str = ""
     """Code to run in place of the notebook."""
+    beside: bool = False
+    """Whether this is another version than the one in use."""
+
+    @property
+    def address(self) -> str:
+        """The app in addresses: its id, with the version where that is not the one in use."""
+        return f"{self.id}@{self.version}" if self.beside else self.id
 
     @property
     def kernel(self) -> str:
@@ -127,19 +138,24 @@ def installed(apps: Path) -> list[str]:
 
 
 def read_app(apps: Path, app: str) -> Installed:
-    """Read the current version of ``app`` below the apps folder ``apps``.
+    """Read the current version of ``app`` below the apps folder ``apps``; ``<app>@<version>`` is that version.
 
     Raises
     ------
     NoPageError
         It is not installed, or its description cannot be read.
     """
-    if not is_app_name(app):
+    app, at, wanted = app.partition("@")
+    if not is_app_name(app) or (at and not VERSION.fullmatch(wanted)):
         raise NoPageError("There is no app of this name.")
     try:
-        version = (apps / app / "current").resolve(strict=True)
+        version = current = (apps / app / "current").resolve(strict=True)
     except OSError:
         raise NoPageError("This app is not installed.") from None
+    if at and wanted != current.name:
+        version = apps / app / "versions" / wanted
+        if not version.is_dir():
+            raise NoPageError(f"Version {wanted} of this app is not installed.")
     try:
         about = json.loads((version / "app.json").read_text())
         entry = about.get("entry") or (about.get("manifest") or {}).get("entry") or {}
@@ -147,7 +163,8 @@ def read_app(apps: Path, app: str) -> Installed:
         raise NoPageError("The app's installation is damaged: its description cannot be read.") from None
     title = about.get("title") or (about.get("manifest") or {}).get("title") or app
     entry = entry if isinstance(entry, dict) else {}
-    return Installed(app, str(title), version.name, version, entry, str(about.get("package") or ""))
+    package = str(about.get("package") or "")
+    return Installed(app, str(title), version.name, version, entry, package, beside=version != current)
 
 
 def read(apps: Path, app: str, name: str = "") -> AppPage:
@@ -159,6 +176,8 @@ def read(apps: Path, app: str, name: str = "") -> AppPage:
         It is not installed, its description cannot be read, or it has no such page.
     """
     found = read_app(apps, app)
+    if found.kind == "aiidalab" and found.beside:
+        raise NoPageError(f"An AiiDAlab app opens in the version in use. Switch to {found.version} in the store first.")
     if found.kind == "aiidalab":
         from simdeck_deck.server_extension import aiidalab_app
 
@@ -172,7 +191,8 @@ def read(apps: Path, app: str, name: str = "") -> AppPage:
     if notebook is None or not notebook.is_file():
         raise NoPageError("The app's installation is damaged: its notebook is missing.")
     links = tuple(PageLink(key, title) for key, (_, title) in paths.items()) if len(paths) > 1 else ()
-    return AppPage(found.id, found.title, found.version, found.env, notebook, _warm(notebook), name, links)
+    warm = _warm(notebook)
+    return AppPage(found.id, found.title, found.version, found.env, notebook, warm, name, links, beside=found.beside)
 
 
 def page_paths(entry: Mapping[str, Any]) -> dict[str, tuple[str, str]]:

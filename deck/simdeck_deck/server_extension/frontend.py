@@ -73,7 +73,7 @@ class Frontend:
             "baseUrl": base_url,
             "terminalsAvailable": False,
             "fullStaticUrl": self.url(base_url, "voila"),
-            "fullLabextensionsUrl": url_path_join(base_url, "deck/labextensions", app.id, version),
+            "fullLabextensionsUrl": url_path_join(base_url, "deck/labextensions", app.address, version),
             "extensionConfig": {},
             "progressiveRendering": False,
             "mathjaxConfig": "TeX-AMS_CHTML-full,Safe",

@@ -9,11 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+from collections.abc import Mapping
 from concurrent.futures import Future
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
+from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.provisioning import KernelProvisionerFactory, LocalProvisioner
 from jupyter_client.provisioning.provisioner_base import KernelProvisionerBase
 from jupyter_core.utils import ensure_async
@@ -36,7 +38,10 @@ class WarmProvisioner(LocalProvisioner):  # type: ignore[misc]
     _launched = False
 
     async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
-        app = self._app()
+        app = self._app(kwargs.get("env") or {})
+        if app is not None and app.beside:
+            # What Jupyter found under the kernel's name is the version in use.
+            self.kernel_spec = self.parent._kernel_spec = KernelSpec.from_resource_dir(str(app.env.parent / "kernel"))
         if app is not None and app.environment:
             # JupyterLab's kernels of this app too; what a page said of itself stays.
             given = dict(kwargs.get("env") or os.environ)
@@ -68,11 +73,13 @@ class WarmProvisioner(LocalProvisioner):  # type: ignore[misc]
         if not restart and self._warm is not None:
             await asyncio.to_thread(self._warm.clean)
 
-    def _app(self) -> apps.AppPage | None:
-        """The app whose kernel this is."""
+    def _app(self, env: Mapping[str, str]) -> apps.AppPage | None:
+        """The app whose kernel this is, in the version that the page in ``env`` is of."""
         if self.folder is None:
             return None
         app = apps.app_of_kernel(self.folder, getattr(self.parent, "kernel_name", "") or "")
+        if app is not None and env.get("SIMDECK_APP") == app and env.get("SIMDECK_APP_VERSION"):
+            app = f"{app}@{env['SIMDECK_APP_VERSION']}"
         try:
             return apps.read(self.folder, app) if app is not None else None
         except (apps.NoPageError, OSError) as error:
@@ -89,7 +96,7 @@ class WarmProvisioner(LocalProvisioner):  # type: ignore[misc]
             self.log.warning("There is no AiiDA profile for %s: it could not be made", app.id)
 
     def _take(self, app: apps.AppPage | None) -> WarmKernel | None:
-        return self.pool.take(app) if app is not None and self.pool is not None else None
+        return self.pool.take(app) if app is not None and not app.beside and self.pool is not None else None
 
 
 async def end_kernel(manager: Any, kernel_id: str, seconds: float = 30.0) -> None:

@@ -211,7 +211,7 @@ class AppHandler(PageHandler):
         except apps.NoPageError as reason:
             await self.refuse(str(reason))
             return
-        if found.kind == "aiidalab":
+        if found.kind == "aiidalab" and not found.beside:
             self.redirect_with_query(f"{self.base_url}{apps.PAGES}/{quote(app, safe='')}/")
             return
         await super().get(app, name)

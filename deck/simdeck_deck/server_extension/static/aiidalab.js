@@ -46,5 +46,26 @@
     if (typeof what !== "string") return Found.from(what && what.nodeType ? [what] : []);
     try { return Found.from(document.querySelectorAll(what)); } catch (error) { return new Found(); }
   };
+  // RequireJS itself comes when it is asked for: with its define() in the page, the widgets' own scripts do not load.
+  const source = document.currentScript.dataset.require;
+  let asked = null;
+  const settings = [];
+  function really() {
+    asked = asked || new Promise((resolve, reject) => {
+      const script = document.createElement("script");
+      script.src = source;
+      script.onload = () => { settings.forEach((one) => window.requirejs.config(one)); resolve(window.requirejs); };
+      script.onerror = () => reject(new Error("RequireJS could not be loaded"));
+      delete window.require;
+      delete window.requirejs;
+      document.head.append(script);
+    });
+    return asked;
+  }
+  const later = (...given) => { really().then((real) => real(...given), given[2] || console.error); };
+  later.config = (one) => { settings.push(one); };
+  later.undef = nothing;
+  window.require = window.requirejs = later;
+
   if (!window.jQuery) window.jQuery = window.$ = find;
 })();
