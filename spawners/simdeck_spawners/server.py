@@ -30,6 +30,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
+from simdeck_common.files import write_atomically
 from simdeck_common.layout import private_dir
 
 from simdeck_spawners.announce import Refused, announce, repeat
@@ -178,7 +179,7 @@ class WalltimeWarning:
         self.given = int(os.environ.get("SIMDECK_JOB_ENDS") or time.time())
         with suppress(OSError):
             path = self.folder / "warning.json"
-            path.write_text(json.dumps({"when": int(time.time()), "ends": self.given}), encoding="utf-8")
+            write_atomically(path, json.dumps({"when": int(time.time()), "ends": self.given}))
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._call)
 
