@@ -43,7 +43,7 @@ class Usage:
     def of(self, apps: Path) -> list[AppUsage]:
         """Return the apps below ``apps``, largest first."""
         try:
-            names = sorted(path.name for path in apps.iterdir() if APP_ID.match(path.name))
+            names = sorted(path.name for path in apps.iterdir() if APP_ID.match(path.name) and not path.is_symlink())
         except OSError:
             return []
         found = [usage for name in names if (usage := self._app(AppFolder(apps, name))) is not None]
@@ -51,9 +51,10 @@ class Usage:
 
     def _app(self, folder: AppFolder) -> AppUsage | None:
         versions = []
-        for version in folder.versions():
+        for version in folder.versions() if not folder.versions_root.is_symlink() else ():
             home = folder.home(version)
-            size, own = self._version(home)
+            # What a link leads to is somebody else's.
+            size, own = (0, 0) if home.is_symlink() else self._version(home)
             versions.append(VersionUsage(version=version, size=size, own=own, site=home.is_symlink()))
         if not versions:
             return None
@@ -63,16 +64,15 @@ class Usage:
         )
 
     def _version(self, home: Path) -> tuple[int, int]:
-        place = home.resolve()
-        info = place.stat()
+        info = home.stat()
         stamp = (info.st_ino, info.st_mtime_ns)
         with self._lock:
-            known = self._known.get(place)
+            known = self._known.get(home)
         if known is not None and known[0] == stamp:
             return known[1]
-        sizes = measure(place)
+        sizes = measure(home)
         with self._lock:
-            self._known[place] = (stamp, sizes)
+            self._known[home] = (stamp, sizes)
         return sizes
 
 

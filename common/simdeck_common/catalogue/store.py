@@ -69,6 +69,12 @@ ENTRIES: dict[str, Entry] = {
         "This version of {app} is installed for everybody here and cannot be removed for one person.",
         "Install another version beside it if you need one; your administrator can remove this one.",
     ),
+    "site-apps-folder": Entry(
+        500,
+        "The folder of everybody's apps cannot be used",
+        "The folder {folder} {reason}.",
+        "{hint}.",
+    ),
     "app-needs-simdeck": Entry(
         422,
         "The app needs a newer Simdeck",
@@ -80,6 +86,12 @@ ENTRIES: dict[str, Entry] = {
         "The page does not run",
         "The page does not run: {reason}.",
         "Open it with `simdeck app dev`, or run the notebook in the app's environment, and mend the cell.",
+    ),
+    "smoke-fails": Entry(
+        422,
+        "The smoke workflow does not run through",
+        "The smoke workflow {workflow} did not run through: {reason}.",
+        "Start it in `simdeck app dev` and look at the run's log; the manifest's smoke says with which inputs.",
     ),
     "file-changed": Entry(
         502,
