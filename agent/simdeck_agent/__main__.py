@@ -99,6 +99,7 @@ def make(user: str, settings: AgentSettings, home: UserHome) -> AgentApp:
             worker_idle_seconds=settings.worker_idle_seconds,
             clusters=tuple(settings.clusters),
             notices=settings.notices,
+            policy=settings.policy,
             user=user,
         ),
     )

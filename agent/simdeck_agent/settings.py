@@ -13,7 +13,7 @@ from simdeck_appstore.policy import OPEN, AppPolicy
 from simdeck_appstore.registries import RegistrySource
 from simdeck_common.files import write_atomically
 from simdeck_workflows.clusters import RunCluster
-from simdeck_workflows.policy import NoticeSettings
+from simdeck_workflows.policy import NoticeSettings, RunPolicy
 
 
 class SiteAgents(BaseModel):
@@ -60,6 +60,9 @@ class AgentSettings(BaseModel):
     )
     notices: NoticeSettings = Field(
         default_factory=NoticeSettings, description="How people are told that their runs have ended."
+    )
+    policy: RunPolicy = Field(
+        default_factory=RunPolicy, description="What holds everybody's calculations back: limits, a pause."
     )
     start_timeout: float = Field(
         default=30.0, gt=0, description="Seconds the launcher waits for a started agent to answer."

@@ -12,6 +12,7 @@ from simdeck_clusters.settings import ClusterSettings
 from simdeck_common.files import write_atomically
 from simdeck_common.problems import Problem
 from simdeck_workflows.clusters import RunCluster
+from simdeck_workflows.policy import GroupLimit, NoticeSettings, RunPolicy, make_slots
 
 from simdeck_hub.places import Checkout, DataFolder, hub_python
 from simdeck_hub.site_file import Site
@@ -38,10 +39,13 @@ def write_agent_settings(
         "site_apps": site_apps(data, site),
         "idle_seconds": site.agent.idle_seconds,
         "worker_idle_seconds": site.agent.worker_idle_seconds,
-        "clusters": [run_cluster(cluster, data) for cluster in site.clusters if cluster.executor != "ssh"],
+        "policy": run_policy(data, site),
+        "notices": notices(site),
+        "clusters": [run_cluster(cluster, data, site) for cluster in site.clusters if cluster.executor != "ssh"],
         "site": SiteAgents(program=launcher(site)) if site.on_site else None,
     }
     made = AgentSettings.model_validate({name: value for name, value in given.items() if value is not None})
+    make_slots(made.policy)
     made.write(data.agent_settings)
     return made
 
@@ -89,7 +93,41 @@ def launcher(site: Site) -> Path:
     return site.service.prefix / "libexec" / "simdeck-launch"
 
 
-def run_cluster(cluster: ClusterSettings, data: DataFolder) -> RunCluster:
+def run_policy(data: DataFolder, site: Site) -> RunPolicy:
+    """Return what holds users' calculations back; every user reads the files it names."""
+    groups = tuple(
+        GroupLimit(name=name, calculations=most, members=tuple(site.groups.get(name, ())))
+        for name, most in site.runs.group_calculations.items()
+    )
+    return RunPolicy(
+        calculations_per_user=site.runs.calculations_per_user,
+        calculations_here=site.runs.calculations_here,
+        groups=groups,
+        slots=data.public / "slots" if groups else None,
+        pause_file=pause_file(data),
+    )
+
+
+def pause_file(data: DataFolder) -> Path:
+    """Return the file whose presence lets nothing new begin."""
+    return data.public / "runs-paused.json"
+
+
+def notices(site: Site) -> NoticeSettings:
+    """Return how people are told of their runs' ends."""
+    section = site.notices
+    address = f"{site.hub.public_url}/services/deck" if site.hub.public_url else None
+    return NoticeSettings(
+        smtp_host=section.smtp_host,
+        smtp_port=section.smtp_port,
+        mail_from=section.mail_from,
+        mail_to=section.mail_to,
+        local_webhooks=section.local_webhooks,
+        deck_url=address,
+    )
+
+
+def run_cluster(cluster: ClusterSettings, data: DataFolder, site: Site) -> RunCluster:
     """Return what users' runs need to know of a cluster: they submit to it as themselves."""
     defaults = cluster.defaults
     return RunCluster(
@@ -103,6 +141,7 @@ def run_cluster(cluster: ClusterSettings, data: DataFolder) -> RunCluster:
         cores=defaults.cores or 1,
         memory_mb=defaults.memory_mb or 1024,
         walltime_minutes=defaults.walltime_minutes or 60,
+        submissions_per_minute=site.runs.submissions_per_minute.get(cluster.name),
         snapshot=data.public / "clusters" / f"{cluster.name}.json",
     )
 

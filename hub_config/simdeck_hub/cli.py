@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 from simdeck_common.problems import Problem
 
-from simdeck_hub import cli_admin_apps, cli_apps, cli_developer, cli_runs, doctor, site_file
+from simdeck_hub import cli_admin_runs, cli_apps, cli_developer, cli_runs, doctor, site_file
 from simdeck_hub.cli_show import say_refusal
 from simdeck_hub.places import Checkout, DataFolder
 
@@ -120,7 +120,7 @@ def known_user(user: str | None, users: list[str]) -> str:
 for _command in [
     *cli_runs.COMMANDS,
     *cli_apps.COMMANDS,
-    *cli_admin_apps.COMMANDS,
+    *cli_admin_runs.COMMANDS,
     *cli_developer.COMMANDS,
     *doctor.COMMANDS,
 ]:

@@ -19,6 +19,7 @@ from simdeck_common.problems import Problem
 
 from simdeck_hub.auth_settings import AuthSection
 from simdeck_hub.site_errors import explain, refusal
+from simdeck_hub.site_runs import NoticesSection, RunsSection
 from simdeck_hub.site_sections import (
     AgentSection,
     HubSection,
@@ -48,6 +49,8 @@ class Site(Section):
     servers: ServersSection = Field(default_factory=lambda: ServersSection.model_validate({}))
     service: ServiceSection = Field(default_factory=lambda: ServiceSection.model_validate({}))
     agent: AgentSection = Field(default_factory=lambda: AgentSection.model_validate({}))
+    runs: RunsSection = Field(default_factory=lambda: RunsSection.model_validate({}))
+    notices: NoticesSection = Field(default_factory=lambda: NoticesSection.model_validate({}))
     store: StoreSection = Field(default_factory=lambda: StoreSection.model_validate({}))
     registries: tuple[RegistrySection, ...] = ()
     apps: AppPolicy = Field(default_factory=lambda: AppPolicy.model_validate({}))

@@ -41,7 +41,7 @@ def test_several_hub_users_are_kept_in_order_and_the_first_looks_after_the_site(
     ("text", "line", "words"),
     [
         ("[hub]\nport = 8000\nprot = 1\n", 3, ["there is no key 'hub.prot'", "log_level, node_address, port"]),
-        ("\n\n[hubb]\nport = 1\n", 3, ["there is no section 'hubb'", "groups, hub, policies"]),
+        ("\n\n[hubb]\nport = 1\n", 3, ["there is no section 'hubb'", "groups, hub, notices, policies"]),
         ("hub.port = 99999\n", 1, ["hub.port", "65535", "99999"]),
         ("[hub]\n# a port\nport = 'eighty'\n", 3, ["hub.port", "eighty"]),
         ("[users]\nnames = ['Alice Smith']\n", 2, ["'Alice Smith' is not a hub user's name", "lower-case"]),
@@ -133,11 +133,12 @@ def test_a_whole_site_is_read(tmp_path: Path) -> None:
     path.write_text(
         site_toml(
             users=["alice", "bob"], service="simdeck", group="simdeck-users", address="10.77.0.1", port=8000,
-            prefix=Path("/opt/simdeck"), slurm_conf=Path("/etc/slurm/slurm.conf"),
+            prefix=Path("/opt/simdeck"), clusters={"main": Path("/etc/slurm/slurm.conf"), "old": Path("/etc/old/slurm.conf")},
         ),
         encoding="utf-8",
     )  # fmt: skip
     site = site_file.load(path)
     assert site.on_site
     assert [preset.walltime_minutes for preset in site.resources().presets] == [60, 240]
-    assert [offer.name for offer in site.clusters[0].partitions] == ["normal", "debug", "gpu", "preempt"]
+    assert [cluster.name for cluster in site.clusters] == ["main", "old"]
+    assert [offer.name for offer in site.clusters[1].partitions] == ["normal", "debug", "gpu", "preempt"]

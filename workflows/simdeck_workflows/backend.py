@@ -20,14 +20,14 @@ from typing import Any
 from simdeck_common.layout import UserHome
 from simdeck_common.problems import Problem
 
-from simdeck_workflows import clusters
+from simdeck_workflows import clusters, policy
 from simdeck_workflows.checking import check_inputs
 from simdeck_workflows.clusters import RunCluster
 from simdeck_workflows.drawing import draw
 from simdeck_workflows.installed import InstalledWorkflows
 from simdeck_workflows.models import Event, FileEntry, Run, RunPage, RunRequest, RunState, Workflow
 from simdeck_workflows.notices import Notices
-from simdeck_workflows.policy import NoticeSettings
+from simdeck_workflows.policy import NoticeSettings, RunPolicy
 from simdeck_workflows.ssh_keys import KeyStore
 from simdeck_workflows.store import Store, digest, new_run
 from simdeck_workflows.supervisor import Supervisor
@@ -52,6 +52,7 @@ class BackendSettings:
     worker_idle_seconds: float = 600.0
     clusters: tuple[RunCluster, ...] = ()
     notices: NoticeSettings = field(default_factory=NoticeSettings)
+    policy: RunPolicy = field(default_factory=RunPolicy)
     user: str = ""
 
 
@@ -61,6 +62,8 @@ class Backend:
     def __init__(self, home: UserHome, settings: BackendSettings) -> None:
         self._home = home
         self._clusters = settings.clusters
+        self._policy = settings.policy
+        self._user = settings.user
         self._store = Store(home.workflows / "runs.sqlite")
         self._installed = InstalledWorkflows(home.apps)
         self.ssh_keys = KeyStore(home.workflows / "ssh_keys")
@@ -78,8 +81,9 @@ class Backend:
 
     async def start(self) -> None:
         """Begin to look after the worker: one is started at once if runs are unfinished."""
-        if clusters.write(self._home, self._clusters):
-            # A worker that lives knows the clusters of before.
+        changed = clusters.write(self._home, self._clusters)
+        if policy.write(self._home, self._user, self._policy) or changed:
+            # A worker that lives knows the clusters and limits of before.
             await self._supervisor.end_worker()
         await self._supervisor.start()
         self._telling = asyncio.create_task(self._tell_ends())

@@ -45,6 +45,9 @@ class RunCluster(BaseModel):
         description="Folder of the working directories, seen by hub and nodes alike. {user}: the Unix user, "
         "{home}: their home, {workflows}: their folder of runs.",
     )
+    submissions_per_minute: int | None = Field(
+        default=None, ge=1, description="Jobs that one user may submit in a minute; null: no limit."
+    )
     snapshot: Path | None = Field(
         default=None, description="The file in which the hub's watcher writes down the cluster's jobs."
     )

@@ -138,7 +138,8 @@ class Event(BaseModel):
     """Something that happened in a run. ``seq`` rises within the run, without a promise of being gapless.
 
     Types: ``state`` (``{state, paused, problem?}``), ``progress`` (a line of ``progress.jsonl``), ``step`` (a process
-    of the run changed: ``{process, label, kind, state, exit_status?, message?}``), ``log`` (``{level, message}``).
+    of the run changed: ``{process, label, kind, state, exit_status?, message?}``), ``log`` (``{level, message}``),
+    ``waiting`` (``{waiting: {code, title, detail} | null}``).
     """
 
     seq: int

@@ -24,12 +24,14 @@ from simdeck_common.problems import Problem
 from sqlalchemy.dialects.sqlite import insert
 
 from simdeck_workflows import store_tables
-from simdeck_workflows.models import ENDED_STATES, Event, Notify, Run, RunPage, RunState
+from simdeck_workflows.models import ENDED_STATES, Event, Notify, Run, RunPage, RunState, Waiting
 from simdeck_workflows.store_tables import EVENTS, KEYS, NOTICES, OFFSETS, RUNS
 
 _RUN_COLUMNS: list[sa.ColumnElement[Any]] = [RUNS.c[name] for name in Run.model_fields if name != "cancelling"] + [
     sa.and_(RUNS.c.wanted.is_not(None), RUNS.c.wanted == "cancel").label("cancelling")
 ]
+PRIORITIES = {"high": 0, "normal": 1, "low": 2}
+"""Ranks: lower goes first."""
 _ENDED = sorted(state.value for state in ENDED_STATES)
 
 
@@ -195,9 +197,11 @@ class Store:
     # --- what the worker reads and writes ------------------------------------------------------------------------
 
     def unfinished(self) -> list[Unfinished]:
-        """All unfinished runs, oldest first."""
+        """All unfinished runs, the important ones first, then the oldest."""
         query = (
-            sa.select(RUNS.c.inputs, RUNS.c.wanted, *_RUN_COLUMNS).where(RUNS.c.state.not_in(_ENDED)).order_by(RUNS.c.n)
+            sa.select(RUNS.c.inputs, RUNS.c.wanted, *_RUN_COLUMNS)
+            .where(RUNS.c.state.not_in(_ENDED))
+            .order_by(sa.case(PRIORITIES, value=RUNS.c.priority, else_=1), RUNS.c.n)
         )
         with self.reading() as connection:
             rows = connection.execute(query).all()
@@ -239,11 +243,25 @@ class Store:
                     outputs=outputs or {},
                     paused=False,
                     wanted=None,
+                    waiting=None,
                 )
             ).rowcount
             if changed:
                 _tell(connection, run_id, [_state_event(state, False, problem)])
             return bool(changed)
+
+    def set_waiting(self, run_id: str, waiting: Waiting | None) -> bool:
+        """Note why an unfinished run waits, or that it does not; False where that was noted already."""
+        value = waiting.model_dump() if waiting is not None else None
+        with self.writing() as connection:
+            row = connection.execute(
+                sa.select(RUNS.c.waiting).where(RUNS.c.id == run_id, RUNS.c.state.not_in(_ENDED))
+            ).one_or_none()
+            if row is None or row.waiting == value:
+                return False
+            connection.execute(sa.update(RUNS).where(RUNS.c.id == run_id).values(waiting=value))
+            _tell(connection, run_id, [NewEvent("waiting", {"waiting": value})])
+            return True
 
     def tell(self, run_id: str, events: Iterable[NewEvent]) -> int:
         """Write events; return how many were new."""

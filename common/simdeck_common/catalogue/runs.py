@@ -42,6 +42,42 @@ ENTRIES: dict[str, Entry] = {
         "The process that carries out your runs could not be reached: {reason}.",
         "It is started again by itself and no run is lost; if this stays, see its log in {log}.",
     ),
+    "waiting-pause": Entry(
+        503,
+        "The site is paused",
+        "The administrator lets nothing new begin at the moment{reason}.",
+        "It begins by itself afterwards; nothing is lost.",
+    ),
+    "waiting-user-limit": Entry(
+        429,
+        "Your limit is reached",
+        "{most} of your calculations run, which is as many as one user may have here.",
+        "It begins when one of them has ended.",
+    ),
+    "waiting-here": Entry(
+        429,
+        "This machine is busy",
+        "{most} of your calculations run on this machine, which is as many as it takes of one user.",
+        "It begins when one of them has ended.",
+    ),
+    "waiting-group-limit": Entry(
+        429,
+        "Your group's limit is reached",
+        "The members of {group} have {most} calculations running, which is as many as they may have between them.",
+        "It begins when one of them has ended.",
+    ),
+    "waiting-rate": Entry(
+        429,
+        "Not so many at once",
+        "The cluster {cluster} takes {most} of your jobs a minute, and has had these.",
+        "It is submitted within the next minute.",
+    ),
+    "waiting-queue": Entry(
+        429,
+        "In the cluster's queue",
+        "The job waits in the queue of {cluster}: {sentence}",
+        "It begins by itself; choose another cluster or ask for less if that takes too long.",
+    ),
     "calculation-failed": Entry(
         500,
         "The calculation did not succeed",

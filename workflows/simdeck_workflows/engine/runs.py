@@ -19,15 +19,16 @@ from aiida.plugins import CalculationFactory, WorkflowFactory
 from simdeck_common.layout import UserHome
 from simdeck_common.problems import Problem
 
-from simdeck_workflows import clusters
+from simdeck_workflows import clusters, policy
 from simdeck_workflows.engine import inputs, outputs, scheduler_slurm, tree
 from simdeck_workflows.engine.control import Control
 from simdeck_workflows.engine.events import Tails, step_event
+from simdeck_workflows.engine.gate import Gate
 from simdeck_workflows.engine.profile import code_for
 from simdeck_workflows.engine.scheduler import job_in, kill, processes_of
 from simdeck_workflows.engine.slurm_commands import SchedulerSilentError
-from simdeck_workflows.models import Run, RunState
-from simdeck_workflows.store import Store, Unfinished
+from simdeck_workflows.models import Run, RunState, Waiting
+from simdeck_workflows.store import PRIORITIES, Store, Unfinished
 
 LOG = logging.getLogger(__name__)
 
@@ -63,6 +64,10 @@ class Runs:
         self._cleared: set[str] = set()
         self.tails = Tails(store)
         self._clusters = clusters.read(clusters.file_of(home))
+        self._priorities: dict[str, tuple[int, int]] = {}
+        self._held: dict[str, dict[int, Waiting]] = {}
+        stored = policy.read(home)
+        self.gate = Gate(stored.policy, stored.user, self._clusters, self._order, self._waits)
 
     # --- start ---------------------------------------------------------------------------------------------------
 
@@ -121,6 +126,10 @@ class Runs:
                 return
             if run.paused:
                 return
+            if (pause := self.gate.paused()) is not None:
+                self._say_waiting(run.id, pause)
+                return
+            self._say_waiting(run.id, None)
             node = self._submit(item)
             if node is None:
                 return
@@ -225,6 +234,8 @@ class Runs:
         if run_id is None:
             return
         node = orm.load_node(pk=pk)
+        if node.is_terminated:
+            self.gate.release(pk)
         # What it called has ended before it, although a crash may have kept that from being told.
         self._told(run_id, tree.with_descendants(node) if node.is_terminated else [node])
         if node.caller is None and tree.state_name(node) in _TERMINAL and run_id not in self._at_work:
@@ -278,6 +289,36 @@ class Runs:
         for process in processes:
             self._run_of.pop(process.pk, None)
 
+    def _order(self, node: Any) -> tuple[int, int]:
+        """Who goes first at the gate: by the run's priority, then its age. Others' processes are like normal runs."""
+        run_id = self._owner(node.pk)
+        if run_id is None:
+            return PRIORITIES["normal"], node.pk
+        if run_id not in self._priorities:
+            root = node
+            while root.caller is not None:
+                root = root.caller
+            self._priorities[run_id] = PRIORITIES[self._store.get(run_id).priority], root.pk
+        return self._priorities[run_id]
+
+    def _waits(self, node: Any, why: Waiting | None) -> None:
+        """A calculation waits, or does not any more. A run says why the first of its calculations does."""
+        run_id = self._owner(node.pk)
+        if run_id is None:
+            return
+        held = self._held.setdefault(run_id, {})
+        if held.get(node.pk) == why:
+            return
+        if why is None:
+            held.pop(node.pk, None)
+        else:
+            held[node.pk] = why
+        self._say_waiting(run_id, held[min(held)] if held else None)
+
+    def _say_waiting(self, run_id: str, why: Waiting | None) -> None:
+        if self._store.set_waiting(run_id, why):
+            self._notify(run_id)
+
     def _end(
         self,
         run: Run,
@@ -289,5 +330,7 @@ class Runs:
         self._store.end(run.id, state, summary=headline, problem=problem, outputs=values)
         self._nodes.pop(run.id, None)
         self._cleared.discard(run.id)
+        self._priorities.pop(run.id, None)
+        self._held.pop(run.id, None)
         self._notify(run.id)
         LOG.info("run %s has ended: %s", run.id, state.value)

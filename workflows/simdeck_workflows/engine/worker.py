@@ -68,7 +68,7 @@ class Worker:
         from aiida.manage import get_manager
 
         from simdeck_workflows import clusters
-        from simdeck_workflows.engine import checkpoints, slurm_options
+        from simdeck_workflows.engine import checkpoints, gate, slurm_options
         from simdeck_workflows.engine.broker import BrokerThread
         from simdeck_workflows.engine.daemon_desk import DaemonDesk, end_plain_daemon
         from simdeck_workflows.engine.recover import remove_leftovers
@@ -97,6 +97,9 @@ class Worker:
         self._service.runs = self._runs
         self._watch = Watch(runner.controller, self.stop)
         self._runs.adopt()
+        self._runs.gate.adopt(unfinished)
+        self._runs.gate.on_pause_end = self._wake.set
+        gate.install(self._runs.gate)
         runner.communicator.add_broadcast_subscriber(self._on_broadcast)
         for node in unfinished:
             # Known to its parent's checkpoint, if it has one: nothing to wait for.
@@ -137,6 +140,7 @@ class Worker:
         await self._server.start()
         reading = asyncio.create_task(self._read_progress())
         watching = asyncio.create_task(self._watch.run())
+        letting = asyncio.create_task(self._runs.gate.watch())
         self._wake.set()
         while not self._stopping:
             try:
@@ -151,6 +155,7 @@ class Worker:
             await self._runs.look()
         reading.cancel()
         watching.cancel()
+        letting.cancel()
 
     def _idle(self) -> bool:
         from simdeck_workflows.engine import tree
