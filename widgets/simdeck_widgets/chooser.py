@@ -12,7 +12,8 @@ class StructureChooser(View):
     (``text``).
 
     ``library`` holds ``{"name", "label", "formula", "plain"?}``; ``summary`` and ``error`` are what
-    is said about the choice.
+    is said about the choice. ``noun`` is what the library holds (``molecule``, ``crystal``), ``example`` its search's
+    hint.
     """
 
     _esm = script("chooser")
@@ -26,4 +27,6 @@ class StructureChooser(View):
     smiles = traitlets.Bool(False).tag(sync=True)
     accept = traitlets.Unicode(".xyz,.extxyz,.cif,.sdf,.mol").tag(sync=True)
     formats = traitlets.Unicode("XYZ, extended XYZ, CIF, SDF or MOL").tag(sync=True)
+    noun = traitlets.Unicode("molecule").tag(sync=True)
+    example = traitlets.Unicode("Name or formula, for example water or C6H6").tag(sync=True)
     max_bytes = traitlets.Int(2_000_000).tag(sync=True)

@@ -13,7 +13,7 @@ from simdeck_widgets.form_model import FormModel
 class SchemaForm(View):
     """Shows a :class:`~simdeck_widgets.form_model.FormModel`: label, unit, limits, help and the sentence by each field.
 
-    ``basic`` names the fields shown at once; the others are folded under "More settings". ``hidden`` are not shown.
+    ``basic`` names the fields shown at once; the others are folded under ``more``. ``hidden`` are not shown.
     """
 
     _esm = script("form")
@@ -24,6 +24,7 @@ class SchemaForm(View):
     unreadable = traitlets.Dict().tag(sync=True)
     disabled = traitlets.Bool(False).tag(sync=True)
     basic = traitlets.List(traitlets.Unicode()).tag(sync=True)
+    more = traitlets.Unicode("More settings").tag(sync=True)
     hidden = traitlets.List(traitlets.Unicode()).tag(sync=True)
 
     def __init__(self, model: FormModel, **traits: Any) -> None:

@@ -30,6 +30,8 @@ class StructureViewer(View):
     view
         ``{"rotation": 3×3, "centre": [3] in Å}``: how the eye sees all of the above at first and after "Reset view"
         (:func:`~simdeck_widgets.orientation.best_view` of ``positions``).
+    cell
+        (3, 3) vectors in Å whose box is drawn, from the origin; empty: none.
     description
         What a screen reader says.
     """
@@ -45,6 +47,7 @@ class StructureViewer(View):
     amplitude = traitlets.Float(0.6).tag(sync=True)
     playing = traitlets.Bool(True).tag(sync=True)
     labels = traitlets.Bool(False).tag(sync=True)
+    cell = traitlets.List().tag(sync=True)
     view = traitlets.Dict().tag(sync=True)
     description = traitlets.Unicode().tag(sync=True)
 
@@ -53,11 +56,18 @@ class StructureViewer(View):
         return library_url("$3Dmol")
 
     def show(
-        self, symbols: Sequence[str], positions: Positions, *, trajectory: Sequence[Positions] = (), name: str = ""
+        self,
+        symbols: Sequence[str],
+        positions: Positions,
+        *,
+        trajectory: Sequence[Positions] = (),
+        name: str = "",
+        cell: Positions = (),
     ) -> None:
-        """Show a structure; with a trajectory, its last frame."""
+        """Show a structure; with a trajectory, its last frame; with a cell, its box."""
         with self.hold_sync():
             self.mode = []
+            self.cell = plain(cell)
             self.symbols = list(symbols)
             self.positions = plain(positions)
             rotation, centre = best_view(self.positions)

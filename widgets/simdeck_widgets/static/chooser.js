@@ -1,6 +1,7 @@
 // Choosing a structure: a file by click or drop, a molecule from a library with search, or a SMILES text.
 function render({ model, el }) {
   const limit = model.get("max_bytes");
+  const noun = model.get("noun") || "molecule";
   const error = h("span", { class: "sdk-error sd-structure-error", role: "alert", hidden: true });
   const chosen = h("div", { class: "sdk-chosen-line sd-structure-chosen", "aria-live": "polite" });
   let localError = "";
@@ -43,10 +44,10 @@ function render({ model, el }) {
   // Library
   const listId = uid("sd-list");
   let shown = [], active = -1;
-  const list = h("ul", { class: "sdk-list", role: "listbox", id: listId, "aria-label": "Molecules" });
+  const list = h("ul", { class: "sdk-list", role: "listbox", id: listId, "aria-label": `${noun[0].toUpperCase()}${noun.slice(1)}s` });
   const search = h("input", {
-    type: "search", class: "sd-structure-search", placeholder: "Name or formula, for example water or C6H6", role: "combobox", "aria-expanded": "true",
-    "aria-controls": listId, "aria-autocomplete": "list", "aria-label": "Search molecules", autocomplete: "off", oninput: () => { active = -1; drawList(); },
+    type: "search", class: "sd-structure-search", placeholder: model.get("example") || "Name or formula", role: "combobox", "aria-expanded": "true",
+    "aria-controls": listId, "aria-autocomplete": "list", "aria-label": `Search ${noun}s`, autocomplete: "off", oninput: () => { active = -1; drawList(); },
     onkeydown: (event) => {
       if (event.key === "ArrowDown" || event.key === "ArrowUp") {
         event.preventDefault();
@@ -77,7 +78,7 @@ function render({ model, el }) {
       role: "option", id: `${listId}-${i}`, "aria-selected": String(i === active), class: item.name === selected ? "sdk-chosen" : "", "data-name": item.name,
       onclick: () => pick(item),
     }, h("span", {}, item.label), h("span", { class: "sdk-muted" }, item.formula))));
-    if (!total) list.append(h("li", { class: "sdk-none" }, all.length ? `Nothing called “${search.value.trim()}”. Try a formula such as CH4, or upload a file.` : "Loading the molecules…"));
+    if (!total) list.append(h("li", { class: "sdk-none" }, all.length ? `Nothing called “${search.value.trim()}”. Try a formula, or upload a file.` : `Loading the ${noun}s…`));
     if (total > shown.length) list.append(h("li", { class: "sdk-none" }, `${total - shown.length} more; type to narrow down.`));
     if (active >= 0) { search.setAttribute("aria-activedescendant", `${listId}-${active}`); list.children[active].scrollIntoView({ block: "nearest" }); } else search.removeAttribute("aria-activedescendant");
   }
@@ -87,7 +88,7 @@ function render({ model, el }) {
   function sendSmiles() { if (smiles.value.trim()) { localError = ""; model.send({ type: "smiles", text: smiles.value.trim() }); } }
 
   const panels = {
-    library: ["Pick a molecule", h("div", {}, search, list)],
+    library: [`Pick a ${noun}`, h("div", {}, search, list)],
     file: ["Upload a file", h("div", {}, drop)],
     smiles: ["SMILES", h("div", {}, h("div", { class: "sdk-row" }, h("div", { style: "flex:1;min-width:160px" }, smiles), h("button", { type: "button", class: "sd-structure-smiles-go", onclick: sendSmiles }, "Make 3-D structure")), h("p", { class: "sdk-help sdk-muted sdk-small" }, "The text is turned into a rough 3-D geometry with RDKit; the optimisation does the rest."))],
   };

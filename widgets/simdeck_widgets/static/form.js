@@ -106,7 +106,7 @@ function render({ model, el }) {
     root.replaceChildren(...first.map((name) => control(name, properties[name], required.has(name))));
     if (rest.length) {
       const folded = h("div", { class: "sdk-form" }, rest.map((name) => control(name, properties[name], required.has(name))));
-      root.append(h("details", { class: "sd-more-settings" }, h("summary", {}, "More settings"), folded));
+      root.append(h("details", { class: "sd-more-settings" }, h("summary", {}, model.get("more") || "More settings"), folded));
     }
     fill();
     showErrors();

@@ -62,7 +62,21 @@ function render({ model, el }) {
         symbols.forEach((symbol, i) => viewer.addLabel(`${symbol}${i + 1}`, { position: { x: positions[i][0], y: positions[i][1], z: positions[i][2] }, fontSize: 12, fontColor: text, backgroundColor: surface, backgroundOpacity: 0.75, inFront: true }));
       }
     }
+    box();
     if (keepView) viewer.render(); else home();
+  }
+
+  /** The unit cell's twelve edges. */
+  function box() {
+    viewer.removeAllShapes();
+    const cell = model.get("cell") || [];
+    if (cell.length !== 3) return;
+    const color = colours(root).muted;
+    const corner = (i, j, k) => { const [p] = seen([[0, 1, 2].map((x) => i * cell[0][x] + j * cell[1][x] + k * cell[2][x])]); return { x: p[0], y: p[1], z: p[2] }; };
+    for (const [a, b] of [[0, 1], [0, 2], [0, 4], [1, 3], [1, 5], [2, 3], [2, 6], [3, 7], [4, 5], [4, 6], [5, 7], [6, 7]]) {
+      const at = (n) => corner(n & 1, (n >> 1) & 1, n >> 2);
+      viewer.addLine({ start: at(a), end: at(b), color, linewidth: 1.5 });
+    }
   }
 
   function stop() { clearTimeout(timer); timer = 0; }
@@ -103,7 +117,7 @@ function render({ model, el }) {
     controls.hidden = !symbols.length;
     stage.setAttribute("aria-label", model.get("description") || "No structure");
     if (!viewer) return;
-    const now = symbols.join() + JSON.stringify(model.get("view"));
+    const now = symbols.join() + JSON.stringify([model.get("view"), model.get("cell")]);
     const same = now === shape;
     shape = now;
     stop();
@@ -144,7 +158,7 @@ function render({ model, el }) {
   );
   const resize = new ResizeObserver(() => { if (viewer && area.clientWidth) { const left = String(viewer.getView()) === homeView; viewer.resize(); if (left || !homeView) home(); else viewer.render(); } });
   resize.observe(area);
-  const stops = [follow(model, ["symbols", "positions", "trajectory", "frame", "mode", "amplitude", "playing", "labels", "view", "description"], draw), onTheme(theme), () => resize.disconnect(), stop];
+  const stops = [follow(model, ["symbols", "positions", "trajectory", "frame", "mode", "amplitude", "playing", "labels", "view", "cell", "description"], draw), onTheme(theme), () => resize.disconnect(), stop];
   return () => { ended = true; stops.forEach((end) => end()); };
 }
 export default { render };

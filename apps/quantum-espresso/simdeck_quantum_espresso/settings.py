@@ -1,0 +1,178 @@
+"""What a protocol and the advanced inputs mean in numbers: one place for the workflow, the page and the estimate. Pure.
+
+Spacings in 1/Å, cutoffs in Ry, widths in eV. A number given as 0 means "as the protocol has it".
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from ase import Atoms
+
+from simdeck_quantum_espresso.pseudopotentials import Pseudopotential
+
+RYDBERG: Final = 13.605693122994
+"""eV"""
+
+UPSTREAM: Final = {"fast": "fast", "balanced": "balanced", "precise": "stringent"}
+"""Our names of the protocols of aiida-quantumespresso."""
+
+DEFAULTS: Final[dict[str, Any]] = {
+    "protocol": "balanced", "functional": "PBE", "relax": "none", "bands": True, "dos": True, "phonons": False,
+    "magnetism": "none", "moment": 0.0, "occupations": "smearing", "smearing": "cold", "width": 0.0, "k_spacing": 0.0,
+    "cutoff": 0.0, "density_cutoff": 0.0, "mixing": 0.0, "scf_steps": 80, "cores": 1, "walltime": 60,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """Numbers of one protocol; ``path`` and ``dos_spacing`` are of the bands' path and the density of states."""
+
+    k_spacing: float
+    dos_spacing: float
+    path: float
+    width: float
+    factor: float
+    dos_step: float
+    energy_per_atom: float
+    force: float
+
+
+PROTOCOLS: Final = {
+    "fast": Protocol(0.30, 0.25, 0.08, 0.0275 * RYDBERG, 1.0, 0.05, 4e-10, 1e-3),
+    "balanced": Protocol(0.15, 0.12, 0.04, 0.0200 * RYDBERG, 1.1, 0.02, 2e-10, 1e-4),
+    "precise": Protocol(0.10, 0.08, 0.025, 0.0125 * RYDBERG, 1.3, 0.01, 1e-10, 5e-5),
+}
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """What will be computed with. ``mesh`` is the k-point mesh of the self-consistent field for the given cell."""
+
+    cutoff: float
+    density_cutoff: float
+    k_spacing: float
+    dos_spacing: float
+    path: float
+    dos_step: float
+    smearing: str
+    width: float
+    mesh: tuple[int, int, int]
+    electrons: int
+    bands: int
+
+
+def numbers(atoms: Atoms, inputs: Mapping[str, Any], pseudos: Mapping[str, Pseudopotential]) -> Numbers:
+    """The numbers for a crystal; missing inputs count as their defaults."""
+    given = {**DEFAULTS, **{name: value for name, value in inputs.items() if value is not None}}
+    protocol = PROTOCOLS[given["protocol"]]
+    wanted = max(one.cutoff for one in pseudos.values())
+    dense = max(one.density_cutoff for one in pseudos.values())
+    cutoff = given["cutoff"] or float(math.ceil(wanted * protocol.factor))
+    # A cutoff of the wavefunctions that was given keeps the proportion, unless the density's was given too.
+    density = given["density_cutoff"] or float(math.ceil(dense * max(cutoff / wanted, 0.1)))
+    spacing = given["k_spacing"] or protocol.k_spacing
+    electrons = sum(pseudos[symbol].valence for symbol in atoms.get_chemical_symbols())
+    return Numbers(
+        cutoff=cutoff,
+        density_cutoff=density,
+        k_spacing=spacing,
+        dos_spacing=min(spacing, protocol.dos_spacing),
+        path=protocol.path,
+        dos_step=protocol.dos_step,
+        smearing=given["smearing"] if given["occupations"] == "smearing" else "fixed",
+        width=given["width"] or protocol.width,
+        mesh=mesh(atoms, spacing),
+        electrons=electrons,
+        bands=band_count(electrons),
+    )
+
+
+def mesh(atoms: Atoms, spacing: float) -> tuple[int, int, int]:
+    """The mesh whose points are at most ``spacing`` (1/Å) apart; one point along what is not periodic.
+
+    As AiiDA makes it: reciprocal lengths include 2π.
+    """
+    lengths = 2 * math.pi * atoms.cell.reciprocal().lengths()
+    found = [
+        max(1, math.ceil(length / spacing - 1e-9)) if periodic else 1
+        for length, periodic in zip(lengths, atoms.pbc, strict=True)
+    ]
+    # The same along axes of the same length, as the symmetry asks.
+    sides = atoms.cell.lengths()
+    if max(sides) - min(sides) < 1e-5:
+        found = [max(found) if periodic else 1 for periodic in atoms.pbc]
+    return found[0], found[1], found[2]
+
+
+def band_count(electrons: int) -> int:
+    """How many bands the band structure and the density of states show: half again as many as are filled, 4 at
+    least."""
+    filled = math.ceil(electrons / 2)
+    return max(filled + 4, math.ceil(1.5 * filled))
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Seconds and MiB, rough: within a factor of three on a core of today."""
+
+    seconds: float
+    memory_mb: float
+    calculations: int
+
+
+def estimate(atoms: Atoms, inputs: Mapping[str, Any], found: Numbers, operations: int = 1) -> Estimate:
+    """How long a run takes, from the number of plane waves, bands and k-points.
+
+    The factors were fitted to silicon, aluminium, iron and MgO on one core of the machine that the tests run on.
+    """
+    given = {**DEFAULTS, **inputs}
+    volume = atoms.get_volume() / 0.529177210903**3
+    waves = volume * found.cutoff**1.5 / (6 * math.pi**2)
+    grid = volume * found.density_cutoff**1.5 / (6 * math.pi**2) * 4
+    spins = 2 if given["magnetism"] == "ferromagnetic" else 1
+    filled = max(1.0, found.electrons / 2)
+
+    def at_one_point(bands: float) -> float:
+        return 2.2e-7 * bands * grid * math.log2(max(grid, 2)) / 10 + 4e-9 * bands**2 * waves
+
+    points = irreducible(found.mesh, operations)
+    scf = spins * points * at_one_point(filled * 1.2) * 9 + grid * 2e-5 * spins
+    jobs, seconds = 1, scf
+    if given["relax"] != "none":
+        steps = 4 if given["relax"] == "positions" else 7
+        seconds += steps * scf * (1.6 if given["relax"] == "cell" else 1.0)
+        jobs += 1
+    if given["bands"]:
+        seconds += spins * (9.0 / found.path) * at_one_point(found.bands) * 2.2
+        jobs += 1
+    if given["dos"]:
+        seconds += spins * irreducible(mesh(atoms, found.dos_spacing), operations) * at_one_point(found.bands) * 2.2
+        jobs += 2
+    if given["phonons"]:
+        seconds += 3 * len(atoms) * scf * 2
+        jobs += 1
+    cores = max(1, int(given["cores"]))
+    speed = 1.0 if cores == 1 else 0.85 * cores
+    memory = 120 + spins * (waves * found.bands * 16 * 3 + grid * 16 * 12) / 1e6
+    return Estimate(seconds / speed + 2.5 * jobs, memory, jobs)
+
+
+def irreducible(points: tuple[int, int, int], operations: int) -> int:
+    """About how many points are left of a mesh by the crystal's operations and time reversal."""
+    total = math.prod(points)
+    return max(1, min(total, math.ceil(total / max(2.0, 0.55 * operations)) + 3))
+
+
+def duration(seconds: float) -> str:
+    """Seconds as people say them, roughly."""
+    if seconds < 50:
+        return f"about {max(5, round(seconds / 5) * 5)} seconds"
+    if seconds < 3000:
+        minutes = max(1, round(seconds / 60))
+        return f"about {minutes} minute{'' if minutes == 1 else 's'}"
+    hours = seconds / 3600
+    return f"about {hours:.1f} hours" if hours < 10 else f"about {hours:.0f} hours"

@@ -1,0 +1,21 @@
+// A row of buttons with a sentence beside them.
+function render({ model, el }) {
+  const row = h("div", { class: "sdk-row" });
+  const beside = h("span", { class: "sdk-muted sdk-small", role: "status" });
+  el.append(h("div", { class: `sdk sd-buttons ${model.get("css_class")}` }, row));
+  const made = {};
+  return follow(model, ["buttons", "beside"], () => {
+    const wanted = model.get("buttons");
+    // Kept while they stay, so that a pressed button keeps the focus.
+    row.replaceChildren(...wanted.map((about) => {
+      const button = made[about.id] || (made[about.id] = h("button", { type: "button", onclick: () => model.send({ type: "press", id: about.id }) }));
+      button.className = `${about.primary ? "sdk-primary " : ""}sd-button-${about.id}`;
+      button.disabled = Boolean(about.disabled);
+      if (about.hint) button.title = about.hint; else button.removeAttribute("title");
+      write(button, about.label);
+      return button;
+    }), beside);
+    write(beside, model.get("beside"));
+  });
+}
+export default { render };
