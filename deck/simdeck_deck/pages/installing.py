@@ -26,13 +26,17 @@ async def install(
     app: str,
     version: str = Form("", max_length=100),
     beside: str = Form(""),
+    run: str = Form("", max_length=100),
 ) -> Response:
-    """Begin to install or update; go back to the app's page, which follows it. ``beside``: the one in use stays so."""
+    """Begin to install or update; go back to the app's page, which follows it. ``beside``: the one in use stays so.
+
+    ``run`` is the result that waits for this version: the page leads to it in the end.
+    """
     visit.need("apps:install")
     body: dict[str, Any] = {"version": version} if version else {}
     if beside:
         body["beside"] = True
-    return _follow(visit, app, await visit.agent.send("POST", agent_path("apps", app, "install"), body))
+    return _follow(visit, app, await visit.agent.send("POST", agent_path("apps", app, "install"), body), run)
 
 
 @router.post("/store/{app}/rollback")
@@ -89,6 +93,7 @@ async def task(
     visit: Visiting,
     app: str,
     task: str,
+    run: str = "",
 ) -> Response:
     """A task's steps anew. When it is over the whole page is, so htmx loads it."""
     found, problem = await attempt(visit.agent.get(agent_path("tasks", task)))
@@ -98,7 +103,7 @@ async def task(
     view = task_view(found)
     answer = visit.page("_task_live.html", task=view)
     if not view.state.active and visit.fragment:
-        answer.headers["HX-Redirect"] = visit.links.page("store", app, task=task)
+        answer.headers["HX-Redirect"] = visit.links.page("store", app, task=task, run=run)
     return answer
 
 
@@ -126,6 +131,6 @@ async def cancel_task(
     return see_other(visit.links.page("store", app, task=task))
 
 
-def _follow(visit: Visit, app: str, answer: Any) -> Response:
+def _follow(visit: Visit, app: str, answer: Any, run: str = "") -> Response:
     task = answer.get("id") if isinstance(answer, dict) else None
-    return see_other(visit.links.page("store", app, task=task))
+    return see_other(visit.links.page("store", app, task=task, run=run))

@@ -1,6 +1,13 @@
-"""Opening an app: straight into the running server, or by way of a page that starts it and follows the start."""
+"""Opening an app: straight into the running server, or by way of a page that starts it and follows the start.
+
+A result opens in the version of the app that made it. Where that version is not installed, the page says so and offers
+to install it beside the one in use, or to open the result in that one.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
 
 from fastapi import APIRouter, Response
 from simdeck_common.problems import Problem
@@ -8,7 +15,7 @@ from simdeck_common.problems import Problem
 from simdeck_deck.pages.frame import now, see_other
 from simdeck_deck.pages.resources import form_page
 from simdeck_deck.pages.servers import where_to_open
-from simdeck_deck.pages.sources import attempt_all
+from simdeck_deck.pages.sources import agent_path, attempt, attempt_all
 from simdeck_deck.pages.store import find_app
 from simdeck_deck.pages.views.amounts import size_words
 from simdeck_deck.pages.views.apps import installed_card
@@ -16,14 +23,18 @@ from simdeck_deck.pages.views.options import PREFIX, query_of
 from simdeck_deck.pages.views.problems import ProblemView
 from simdeck_deck.pages.views.server import server_view
 from simdeck_deck.pages.views.servers import remedied
+from simdeck_deck.pages.views.text import text_of
 from simdeck_deck.pages.visit import Visit, Visiting
 from simdeck_deck.servers import DEFAULT, ClusterView, hub_name
 
 router = APIRouter()
 
+# ``?version=`` of an address that asks for the version in use, whichever made the result.
+IN_USE = "current"
 
-async def _open_as_job(visit: Visit, clusters: list[ClusterView], app: str, run: str) -> Response:
-    url, beside, over = await where_to_open(visit, app, run)
+
+async def _open_as_job(visit: Visit, clusters: list[ClusterView], app: str, address: str, run: str) -> Response:
+    url, beside, over = await where_to_open(visit, app, run, address)
     given = dict(visit.request.query_params)
     asked = any(key.startswith(PREFIX) for key in given)
     if url is not None and not asked:
@@ -40,13 +51,37 @@ async def _open_as_job(visit: Visit, clusters: list[ClusterView], app: str, run:
     return await form_page(
         visit,
         clusters,
-        given | {"app": app},
+        given | {"app": address},
         note=note,
         beside=(
-            (visit.links.app_page(app, run or None, hub_name(beside.name)), size_words(beside.options))
+            (visit.links.app_page(address, run or None, hub_name(beside.name)), size_words(beside.options))
             if beside is not None
             else None
         ),
+    )
+
+
+async def _wanted_version(visit: Visit, run: str, version: str) -> str:
+    """Return the version that an address asks for, or that made its result; empty: the one in use."""
+    if version or not run:
+        return "" if version == IN_USE else version[:100]
+    found, _ = await attempt(visit.agent.get(agent_path("runs", run)))
+    return text_of(found, "app_version") if isinstance(found, Mapping) else ""
+
+
+async def _version_missing(visit: Visit, app: str, mine: Mapping[str, Any], wanted: str, run: str) -> Response:
+    """Say which version is missing, and what can be done."""
+    entry, _ = await attempt(visit.store.app(app))
+    releases = (entry or {}).get("releases") or ()
+    return visit.page(
+        "version_missing.html",
+        here="runs" if run else "store",
+        card=installed_card(mine, None, visit.links),
+        wanted=wanted,
+        run=run,
+        on_disk=wanted in (mine.get("versions") or ()),
+        offered=any(text_of(release, "version") == wanted for release in releases if isinstance(release, Mapping)),
+        instead=visit.links.page("open", app, run=run, version=IN_USE),
     )
 
 
@@ -55,27 +90,38 @@ async def open_app(
     visit: Visiting,
     app: str,
     run: str = "",
+    version: str = "",
 ) -> Response:
     """Lead to the app's page in one of the user's servers. A GET starts nothing; the page does, by POST.
 
     Where servers are batch jobs and none fits, the form asks what the new one shall have.
     """
-    (clusters, _), (state, problem), (apps, _) = await attempt_all(
-        visit.servers.clusters(), visit.server.state(), visit.agent.get("/apps")
+    (clusters, _), (state, problem), (apps, _), (wanted, _) = await attempt_all(
+        visit.servers.clusters(),
+        visit.server.state(),
+        visit.agent.get("/apps"),
+        _wanted_version(visit, run, version),
     )
     if clusters is None and state is not None:
         # Whether servers are jobs is not known: nothing may be started that nobody has asked for.
         raise Problem("hub-unavailable")
+    mine = find_app(apps, app)
+    address = app
+    if mine is not None and wanted and wanted != mine.get("current"):
+        kind = mine.get("entry")
+        on_disk = wanted in (mine.get("versions") or ())
+        if not on_disk or (isinstance(kind, Mapping) and kind.get("kind") == "aiidalab"):
+            return await _version_missing(visit, app, mine, wanted, run)
+        address = f"{app}@{wanted}"
     if clusters:
         if visit.request.query_params.get("continue"):
             # From the banner of an app page whose job ends soon: the server's page has the button that starts the next.
             ending = visit.request.query_params.get("server") or DEFAULT
-            return see_other(visit.links.page("servers", ending, app=app, run=run))
-        return await _open_as_job(visit, clusters, app, run)
+            return see_other(visit.links.page("servers", ending, app=address, run=run))
+        return await _open_as_job(visit, clusters, app, address, run)
     server = server_view(state, visit.links, now())
     if server.state.key == "running":
-        return see_other(visit.links.app_page(app, run))
-    mine = find_app(apps, app)
+        return see_other(visit.links.app_page(address, run))
     card = installed_card(mine, None, visit.links) if mine else None
     return visit.page(
         "open.html",
@@ -85,6 +131,6 @@ async def open_app(
         server=server,
         server_problem=problem,
         start_url=visit.links.page("server", "start"),
-        target=visit.links.app_page(app, run),
-        here_path=visit.links.page("open", app, run=run),
+        target=visit.links.app_page(address, run),
+        here_path=visit.links.page("open", app, run=run, version=version),
     )

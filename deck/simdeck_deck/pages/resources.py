@@ -33,10 +33,11 @@ REFUSALS = (400, 403, 409, 422)
 class Wanted:
     """What a person wants: the app to open in the server (and its run), the server's name, the options.
 
+    ``address`` is the app, with its version where that is not the one in use (``app@version``).
     ``replaces``: the server of that name waits now, and this takes its place.
     """
 
-    app: str
+    address: str
     run: str
     name: str
     replaces: bool
@@ -45,9 +46,13 @@ class Wanted:
     dropped: Mapping[str, str]
 
     @property
+    def app(self) -> str:
+        return self.address.partition("@")[0]
+
+    @property
     def kept(self) -> dict[str, str]:
         """The address's values beside the options."""
-        return {"app": self.app, "run": self.run, "name": self.name, "replaces": "1" if self.replaces else ""}
+        return {"app": self.address, "run": self.run, "name": self.name, "replaces": "1" if self.replaces else ""}
 
     @property
     def asked(self) -> dict[str, Any]:
@@ -58,8 +63,8 @@ class Wanted:
 
 async def read(visit: Visit, clusters: list[ClusterView], given: Mapping[str, Any]) -> Wanted:
     """Return what ``given`` (an address's or a form's values) asks for, filled in where it says nothing."""
-    app, run = str(given.get("app", ""))[:100], str(given.get("run", ""))[:100]
-    begun = await visit.servers.beginning(app, clusters)
+    address, run = str(given.get("app", ""))[:200], str(given.get("run", ""))[:100]
+    begun = await visit.servers.beginning(address.partition("@")[0], clusters)
     extra: list[tuple[str, str, str, Mapping[str, Any]]] = []
     if begun.source == "last":
         extra.append(("~last", "As last time", "What you chose the last time.", begun.options))
@@ -81,7 +86,7 @@ async def read(visit: Visit, clusters: list[ClusterView], given: Mapping[str, An
     if partition is not None and not partition.gpu_types:
         options.pop("gpus", None)
     name = str(given.get("name", "")).strip()[:60]
-    return Wanted(app, run, name, given.get("replaces") == "1", options, extra, dropped)
+    return Wanted(address, run, name, given.get("replaces") == "1", options, extra, dropped)
 
 
 def _with_preset(clusters: list[ClusterView], options: Mapping[str, Any], preset: str, extra: Extra) -> dict[str, Any]:
@@ -225,7 +230,7 @@ async def start(visit: Visiting) -> Response:
         server = await _start(visit, wanted)
     except Problem as problem:
         return await form_page(visit, clusters, shown, problem=problem_view(problem))
-    return see_other(visit.links.page("servers", server.name, app=wanted.app, run=wanted.run, open="1"))
+    return see_other(visit.links.page("servers", server.name, app=wanted.address, run=wanted.run, open="1"))
 
 
 async def _start(visit: Visit, wanted: Wanted) -> ServerView:

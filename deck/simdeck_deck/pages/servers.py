@@ -148,11 +148,13 @@ async def continue_(visit: Visiting, server: str, app: str = Form(""), run: str 
     """Start the same in a new job, and follow that."""
     visit.need("server")
     started = await visit.servers.continue_(server, {})
-    return see_other(visit.links.page("servers", started.name, app=app[:100], run=run[:100], open="1"))
+    return see_other(visit.links.page("servers", started.name, app=app[:200], run=run[:100], open="1"))
 
 
-async def where_to_open(visit: Visit, app: str, run: str) -> tuple[str | None, ServerView | None, ServerView | None]:
-    """Return where an app opens on a site with clusters.
+async def where_to_open(
+    visit: Visit, app: str, run: str, address: str = ""
+) -> tuple[str | None, ServerView | None, ServerView | None]:
+    """Return where an app opens on a site with clusters; ``address`` names its version (``app@version``).
 
     An address to go to at once; or a server that runs already and was asked for less than the app wants; and the app's
     own server when that has failed.
@@ -162,10 +164,10 @@ async def where_to_open(visit: Visit, app: str, run: str) -> tuple[str | None, S
     default = [one for one in servers if one.name == DEFAULT and one not in own]
     for one in (*own, *default):
         if one.phase == "running" and (one in own or await _large_enough(visit, one, app)):
-            return visit.links.app_page(app, run or None, hub_name(one.name)), None, None
+            return visit.links.app_page(address or app, run or None, hub_name(one.name)), None, None
     for one in (*own, *default):
         if one.active and one.phase != "running" and (one in own or await _large_enough(visit, one, app)):
-            return visit.links.page("servers", one.name, app=app, run=run, open="1"), None, None
+            return visit.links.page("servers", one.name, app=address or app, run=run, open="1"), None, None
     beside = next((one for one in default if one.phase == "running"), None)
     return None, beside, next((one for one in own if one.failure is not None), None)
 

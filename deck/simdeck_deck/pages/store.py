@@ -67,10 +67,12 @@ async def app(
     app: str,
     task: str = "",
     version: str = "",
+    run: str = "",
 ) -> Response:
     """An app's page. ``task`` shows that task even when it is over; else one under way, or the last when it failed.
 
-    A link from outside may name a ``version``. Nothing is installed by following it: the page asks.
+    A link from outside may name a ``version``. Nothing is installed by following it: the page asks. ``run`` is a result
+    that waits for what is being installed.
     """
     (entry, store_problem), (index, _), (apps, apps_problem), (tasks, _) = await attempt_all(
         visit.store.app(app), visit.store.index(), visit.agent.get("/apps"), visit.agent.get("/tasks")
@@ -105,6 +107,7 @@ async def app(
             wanted=version[:100],
         ),
         task=view,
+        waiting_run=run[:100],
         busy=view is not None and view.state.active,
         store_problem=store_problem,
         apps_problem=apps_problem,

@@ -61,8 +61,11 @@ class Links:
         return f"{self.api}/store/{quote(path)}"
 
     def app_page(self, app: str, run: str | None = None, server: str = "") -> str:
-        """Return where the app lives in one of the user's servers (it must be running)."""
-        return f"{self._server(server)}deck/{quote(app, safe='')}/" + _query({"run": run})
+        """Return where the app lives in one of the user's servers (it must be running).
+
+        ``<app>@<version>`` is another version than the one in use.
+        """
+        return f"{self._server(server)}deck/{quote(app, safe='@')}/" + _query({"run": run})
 
 
 def _query(values: dict[str, Any]) -> str:
