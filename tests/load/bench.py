@@ -1,6 +1,7 @@
 """`make bench`: the budgets, measured as ratios in one run on one machine. Nothing fails because a machine is slow.
 
-Prints a table and writes ``tests/artifacts/bench.json``. ``--only`` picks parts: open, install, submit, pages, servers.
+Prints a table and writes ``tests/artifacts/bench.json``. ``--only`` picks parts: open, install, submit, pages, servers,
+scale.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
 
 import install
 import pages
+import scale
 import servers
 import submit
 
@@ -61,6 +63,7 @@ PARTS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "submit": submit.measure,
     "pages": pages.measure,
     "servers": servers.measure,
+    "scale": scale.measure,
 }
 
 
