@@ -57,6 +57,7 @@ def up(port: int | None, data: Path | None, site_path: Path | None) -> None:
     for warning in site.auth.warnings():
         click.echo(f"{click.style('!', fg='yellow')} {warning}", err=True)
     parts.check_sign_in(site, folder)
+    parts.allow_many_files()
     supervisor = Supervisor(
         data=folder,
         checkout=checkout,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import ssl
 import sys
 from collections.abc import Mapping
@@ -23,6 +24,7 @@ from simdeck_hub.secrets_file import Secrets
 from simdeck_hub.site_file import Site
 
 NOT_INHERITED = ("JUPYTERHUB_", "CONFIGPROXY_", "SIMDECK_", "JPY_")
+OPEN_FILES = 65536
 KEPT = ("SIMDECK_CHECKOUT", "SIMDECK_SITE")
 
 
@@ -72,6 +74,14 @@ def jupyterhub(data: DataFolder, hub: HubApi) -> ChildSpec:
         log=data.logs / "hub.log",
         ready=hub.answers,
     )
+
+
+def allow_many_files() -> None:
+    """Let hub and proxy, who inherit it, hold a connection for each of many servers: the usual limit is 1024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = OPEN_FILES if hard == resource.RLIM_INFINITY else min(OPEN_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def check_sign_in(site: Site, data: DataFolder) -> None:

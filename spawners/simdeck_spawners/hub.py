@@ -20,6 +20,8 @@ from simdeck_spawners.fleet import SlurmFleet, current
 from simdeck_spawners.handlers import routes
 
 SWEEP_SECONDS = 3.0
+ROUTES_SECONDS = 300.0
+"""How often the proxy's routes are compared with the hub's servers."""
 TAKEN_UP_SECONDS = 5.0
 """How long the next start waits at most until this one is taken up."""
 TAKING_UP_SECONDS = 0.02
@@ -31,6 +33,8 @@ def install(c: Any) -> None:
     c.JupyterHub.allow_named_servers = True
     c.JupyterHub.concurrent_spawn_limit = 0
     c.JupyterHub.cleanup_servers = False
+    # Servers tell of their use themselves. To ask the proxy about all of them would hold up the hub for seconds.
+    c.JupyterHub.last_activity_interval = 0
     c.JupyterHub.tornado_settings.update({"slow_spawn_timeout": 1})
     c.JupyterHub.extra_handlers.extend(routes())
     # A configuration is also read where no hub runs: to check it, to upgrade the database.
@@ -64,9 +68,14 @@ class HubSide:
         """Start the fleet and keep step until cancelled."""
         self.fleet.listeners.append(self._heard)
         await self.fleet.start()
+        now = asyncio.get_running_loop().time
+        compared = now()
         while True:
             try:
                 await self.sweep()
+                if now() > compared + ROUTES_SECONDS:
+                    compared = now()
+                    await self.app.proxy.check_routes(self.app.users, self.app._service_map)
             except Exception:
                 self.app.log.exception("Bringing hub and servers together")
             await asyncio.sleep(self.pause)
