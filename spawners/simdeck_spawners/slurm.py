@@ -182,7 +182,6 @@ class SimdeckSlurmSpawner(SlurmSpawner):  # type: ignore[misc]
         return files.make(self, entry, await self._certificates(entry))
 
     async def _until_it_answers(self) -> str:
-        clocks = Clocks(self.fleet)
         phase = ""
         while True:
             entry = self.fleet.book.get(self.entry_id)
@@ -204,10 +203,7 @@ class SimdeckSlurmSpawner(SlurmSpawner):  # type: ignore[misc]
                         await crash_point("running")
                         return url
                     continue
-            late = clocks.late(entry, job)
-            if late is not None:
-                await self.fleet.give_up(entry.id, late)
-            elif not (entry.stage is Stage.ANNOUNCED and entry.host):
+            if not (entry.stage is Stage.ANNOUNCED and entry.host):
                 await self.fleet.changed(entry.id, SLICE_SECONDS)
 
     async def _failure(self, entry: Entry | None) -> dict[str, Any]:
@@ -374,36 +370,6 @@ class SimdeckSlurmSpawner(SlurmSpawner):  # type: ignore[misc]
     async def cancel_batch_job(self) -> None:
         """Refuse: jobs are ended by the fleet, once."""
         raise NotImplementedError("jobs are ended by SlurmFleet")
-
-
-class Clocks:
-    """Queue, boot and handshake, each with its own limit; none runs while Slurm does not answer."""
-
-    def __init__(self, fleet: SlurmFleet) -> None:
-        self.fleet = fleet
-        self._spent = {"queue": 0.0, "boot": 0.0, "handshake": 0.0}
-        self._last: float | None = None
-
-    def late(self, entry: Entry, job: Any) -> str | None:
-        """Return the clock whose time is up."""
-        now = self.fleet.clock()
-        since, self._last = (now - self._last if self._last is not None else 0.0), now
-        snapshot = self.fleet.snapshot(entry.cluster)
-        if snapshot is None or snapshot.unknown_since is not None or entry.stage is Stage.RUNNING:
-            return None
-        if entry.stage is Stage.ANNOUNCED:
-            name = "handshake"
-        elif job is not None and job.state.running:
-            name = "boot"
-        else:
-            name = "queue"
-        for other in self._spent:
-            # A job that is started again begins with full clocks; the queue's goes on.
-            if other != name and other != "queue":
-                self._spent[other] = 0.0
-        self._spent[name] += since
-        limit: float = getattr(self.fleet, f"{name}_timeout")
-        return name if 0 < limit < self._spent[name] else None
 
 
 def refusal(problem: dict[str, Any]) -> SpawnException:

@@ -13,7 +13,8 @@ from simdeck_clusters.models import Job, Snapshot
 from simdeck_common.problems import Problem
 
 from simdeck_spawners import dossier
-from simdeck_spawners.book import Entry, Stage
+from simdeck_spawners.book import PENDING, Entry, Stage
+from simdeck_spawners.clocks import Clocks
 from simdeck_spawners.judge import Verdict, judge, strays
 from simdeck_spawners.points import crash_point
 
@@ -26,6 +27,7 @@ AGAIN_SECONDS = 60.0
 ASK_SECONDS = 30.0
 TICK_SECONDS = 0.2
 """How soon a new look is noticed; it costs a comparison."""
+CLOCK_SECONDS = 1.0
 
 
 class Tender:
@@ -39,6 +41,9 @@ class Tender:
         self._asking: set[str] = set()
         self._missed: dict[str, set[str]] = {}
         """Names of jobs that the last look at a cluster missed, while their end was not certain yet."""
+        self._clocks: dict[str, Clocks] = {}
+        self._late: set[str] = set()
+        """Ids of starts that are being given up."""
         self.tick = TICK_SECONDS
 
     def look_soon(self, cluster: str) -> None:
@@ -57,21 +62,43 @@ class Tender:
         """Look after the servers of ``cluster`` at each look at its queue, until cancelled."""
         watcher = self.fleet.watchers[cluster]
         last: Snapshot | None = None
+        timed = self.fleet.clock()
         while True:
             snapshot = watcher.snapshot
-            if snapshot is not last or self._certain_now(cluster):
-                last = snapshot
-                try:
+            try:
+                if snapshot is not last or self._certain_now(cluster):
+                    last = snapshot
                     await self.look(cluster, snapshot)
-                except Exception:
-                    # Whatever goes wrong with one look must not leave servers without care.
-                    self.fleet.log.exception("Looking after the servers on %s", cluster)
+                if self.fleet.clock() - timed >= CLOCK_SECONDS:
+                    timed = self.fleet.clock()
+                    self._mind_clocks(cluster)
+            except Exception:
+                # Whatever goes wrong with one look must not leave servers without care.
+                self.fleet.log.exception("Looking after the servers on %s", cluster)
             await asyncio.sleep(self.tick)
 
     def _certain_now(self, cluster: str) -> bool:
         """Whether a missed job is known to be gone since: that is asked after a look, maybe the last for long."""
         find = self.fleet.watchers[cluster].find
         return any((seen := find(name)) is not None and seen.gone for name in self._missed.get(cluster, ()))
+
+    def _mind_clocks(self, cluster: str) -> None:
+        """Give up servers that take too long: also one whose job was started again, for which nobody waits."""
+        for entry in self.fleet.book.unfinished(cluster):
+            if entry.stage not in PENDING:
+                self._clocks.pop(entry.id, None)
+            elif entry.id not in self._late:
+                clocks = self._clocks.setdefault(entry.id, Clocks(self.fleet))
+                late = clocks.late(entry, self.fleet.job(entry))
+                if late is not None:
+                    self._late.add(entry.id)
+                    self.fleet.spawn(self._give_up(entry.id, late))
+
+    async def _give_up(self, entry_id: str, clock: str) -> None:
+        try:
+            await self.fleet.give_up(entry_id, clock)
+        finally:
+            self._late.discard(entry_id)
 
     async def look(self, cluster: str, snapshot: Snapshot) -> None:
         """Carry out what one look means."""
@@ -185,6 +212,7 @@ class Tender:
 
     def _ended(self, entry: Entry) -> None:
         self._seen.pop(entry.id, None)
+        self._clocks.pop(entry.id, None)
         self.fleet.watchers[entry.cluster].forget(entry.job_name)
         self.fleet.tell("ended", entry)
         if entry.failure is None:
