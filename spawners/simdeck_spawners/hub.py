@@ -162,10 +162,16 @@ class HubSide:
             server.ip, server.port = entry.host, entry.port
             self.app.db.commit()
         await self.app.proxy.add_user(user, spawner.name)
-        if entry.stage is Stage.ANNOUNCED and await spawner._answers(spawner._url(entry)):
+        while entry.stage is Stage.ANNOUNCED:
+            if await self.fleet.while_live(entry.id, spawner._answers(spawner._url(entry))):
+                now = self.fleet.book.get(entry.id)
+                if now is not None and (now.port, now.host) == (entry.port, entry.host):
+                    self.fleet.move(entry.id, Stage.ANNOUNCED, stage=Stage.RUNNING)
             now = self.fleet.book.get(entry.id)
-            if now is not None and now.port == entry.port:
-                self.fleet.move(entry.id, Stage.ANNOUNCED, stage=Stage.RUNNING)
+            if now is None or (now.port, now.host) != (entry.port, entry.host):
+                # It is elsewhere by now, which was told as well.
+                return
+            entry = now
 
 
 class _Resume(APIHandler):  # type: ignore[misc]
