@@ -167,5 +167,10 @@ def covers(versions: str, version: str) -> bool:
         return versions == version
 
 
+def is_about(rule: AppRule, app: str) -> bool:
+    """Say whether the rule holds for ``app``."""
+    return fnmatchcase(app, rule.app)
+
+
 def _rules(policy: AppPolicy, app: str) -> list[AppRule]:
-    return [rule for rule in policy.rules if fnmatchcase(app, rule.app)]
+    return [rule for rule in policy.rules if is_about(rule, app)]

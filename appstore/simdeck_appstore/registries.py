@@ -145,9 +145,16 @@ class Registries:
 
     def states(self) -> list[RegistryState]:
         """Return how each registry stands now."""
-        merged = self._read()
-        owned = [id(member) for member in merged.owners.values()]
+        try:
+            owned = [id(member) for member in self._read().owners.values()]
+        except Problem:
+            owned = []
         return [_state(member, answer, owned.count(id(member))) for member, answer in self._answers()]
+
+    def every_app(self) -> list[tuple[IndexEntry, str]]:
+        """Return every app, offered or not, with the name of the registry that it comes from."""
+        merged = self._read()
+        return [(entry, merged.owners[entry.id].source.name) for entry in merged.index.apps]
 
     def member_of(self, app: str) -> Registry | None:
         """Return the registry that ``app`` comes from, or None."""

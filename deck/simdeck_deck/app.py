@@ -21,7 +21,17 @@ from starlette.exceptions import HTTPException
 from starlette.responses import RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 
-from simdeck_deck import hpcwaas, login, openapi, pages, proxy, server_routes, servers_routes, store_routes
+from simdeck_deck import (
+    admin_routes,
+    hpcwaas,
+    login,
+    openapi,
+    pages,
+    proxy,
+    server_routes,
+    servers_routes,
+    store_routes,
+)
 from simdeck_deck.agents import Agents
 from simdeck_deck.auth import Auth, LoginNeededError, scoped
 from simdeck_deck.choices import Choices
@@ -29,6 +39,7 @@ from simdeck_deck.hub_api import HubAPI
 from simdeck_deck.hub_servers import HubServers
 from simdeck_deck.keys import Keys
 from simdeck_deck.limits import RequestLimit
+from simdeck_deck.office import Office
 from simdeck_deck.pages.frame import problem_page, wants_page
 from simdeck_deck.scopes import OPEN
 from simdeck_deck.security import STATIC, SecurityHeaders
@@ -52,6 +63,7 @@ class Deck:
     agents: Agents
     hub: HubAPI
     registries: Registries
+    office: Office
     store: Store
     servers: HubServers
     usage: Usage
@@ -65,7 +77,8 @@ def make_deck(settings: DeckSettings, launcher: BaseLauncher | None = None) -> D
     offered = settings.agent_settings
     registries = Registries(offered.registries or [settings.registry], settings.data / "deck" / "trust", offered.apps)
     auth = Auth(settings, keys)
-    agents.trail = Trail(Audit(settings.data / NAME), agents)
+    audit = Audit(settings.data / NAME)
+    agents.trail = Trail(audit, agents)
     auth.heard = lambda user: agents.hear_groups(user.name, user.groups)
     hub = HubAPI(settings.api_url)
     usage = Usage(settings.data / "deck", keys)
@@ -78,6 +91,7 @@ def make_deck(settings: DeckSettings, launcher: BaseLauncher | None = None) -> D
         hub=hub,
         usage=usage,
         registries=registries,
+        office=Office(registries, audit, offered),
         store=store,
         servers=HubServers(hub, Choices(settings.data / "deck"), registries),
     )
@@ -115,7 +129,14 @@ def create_app(deck: Deck, *, watch_seconds: float = WATCH_SECONDS) -> FastAPI:
     app.add_middleware(SecurityHeaders, prefix=settings.prefix)
     _answer_errors(app)
 
-    own = [server_routes.router, servers_routes.router, store_routes.router, _documents()]
+    own = [
+        server_routes.router,
+        servers_routes.router,
+        store_routes.router,
+        sharing_router,
+        admin_routes.router,
+        _documents(),
+    ]
     app.state.openapi = openapi.document(own, version("simdeck"), settings.api_prefix, settings.hub_prefix + "token")
     for router in own:
         app.include_router(router, prefix=settings.api_prefix)

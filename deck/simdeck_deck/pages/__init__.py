@@ -7,10 +7,10 @@ template shows; ``frame`` renders.
 
 from fastapi import APIRouter
 
-from simdeck_deck.pages import account, home, installing, opening, resources, runs, servers, store
+from simdeck_deck.pages import account, admin, home, installing, opening, resources, runs, servers, store
 
 __all__ = ["router"]
 
 router = APIRouter(include_in_schema=False)
-for part in (home, store, installing, runs, opening, resources, servers, account):
+for part in (home, store, installing, runs, opening, resources, servers, account, admin):
     router.include_router(part.router)

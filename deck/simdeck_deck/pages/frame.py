@@ -72,11 +72,18 @@ def page(request: Request, template: str, *, here: str = "", status: int = 200, 
             xsrf=xsrf.token_for(request),
             version=_version(),
             here=here,
+            looks_after=_looks_after(request),
             **{"flash": None, **values},
         )
     )
     # The same address answers htmx with a fragment and others with a page.
     return HTMLResponse(content, status_code=status, headers={"Vary": "HX-Request, Cookie"})
+
+
+def _looks_after(request: Request) -> bool:
+    """Say whether the caller looks after the site."""
+    user = getattr(request.state, "user", None)
+    return user is not None and bool(user.may("admin"))
 
 
 def wants_page(request: Request) -> bool:
