@@ -8,7 +8,8 @@ from dataclasses import replace
 import pytest
 from simdeck_hub.trial import machine
 from simdeck_hub.trial.trial import Options, Trial
-from slurm.site_stack import CLUSTER_OPTIONS, OPTIONS, SiteStack, missing_for_slurm
+from slurm.site_images import environments
+from slurm.site_stack import CLUSTER_OPTIONS, OPTIONS, TWIN_OPTIONS, SiteStack, missing_for_slurm
 from slurm.traces import devices, processes_below, traces
 
 
@@ -24,6 +25,20 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SiteStack]:
         yield running
     assert traces((*OPTIONS.users, OPTIONS.service, OPTIONS.group)) == before
     assert not made & set(devices())
+    assert not processes_below(running.run)
+    assert not running.run.exists()
+
+
+@pytest.fixture(scope="session")
+def twin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SiteStack]:
+    """A site of two clusters that offers container images as environments."""
+    reason = missing_for_slurm()
+    if reason:
+        pytest.skip(reason)
+    with SiteStack(tmp_path_factory.mktemp("twin"), environments(TWIN_OPTIONS), TWIN_OPTIONS) as running:
+        yield running
+    names = (*TWIN_OPTIONS.users, TWIN_OPTIONS.service, TWIN_OPTIONS.group)
+    assert not traces(names)["accounts"]
     assert not processes_below(running.run)
     assert not running.run.exists()
 

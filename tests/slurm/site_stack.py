@@ -28,6 +28,11 @@ CLUSTER_FOLDER = Path("/var/lib/simdeck-trial-cluster")
 ADA, EMIL = "sdc-ada", "sdc-emil"
 # The cluster alone, beside a site that the same session runs.
 CLUSTER_OPTIONS = Options(folder=CLUSTER_FOLDER, users=(ADA, EMIL), service="sdc-service", group="sdc-people")
+MAIN, OLD = "main", "old"
+TWIN_OPTIONS = Options(
+    folder=Path("/var/lib/simdeck-trial-twin"), users=("sdm-alice", "sdm-bob"), service="sdm-service", group="sdm-people",
+    clusters=(MAIN, OLD),
+)  # fmt: skip
 START_SECONDS = 240.0
 READY = re.compile(r"is ready: (http://\S+)")
 

@@ -34,20 +34,21 @@ def end(number: int, frame: FrameType | None) -> None:
 @click.option("--subnet", envvar="SUBNET", help="Network of the nodes; else the first free one of a few.")
 @click.option("--folder", type=click.Path(path_type=Path), default=FOLDER, envvar="SITE_FOLDER", help="Where it lies.")
 @click.option("--accounting", is_flag=True, envvar="ACCOUNTING", help="With slurmdbd on a private MariaDB.")
+@click.option("--clusters", default="simdeck", envvar="CLUSTERS", help="Names of the clusters, each one on its own.")
 @click.option("--extra", type=click.Path(exists=True, path_type=Path), help="File of further text for the site file.")
 @click.option("--cluster-only", is_flag=True, help="Slurm and accounts alone, for trying things with sbatch.")
 @click.option("--packages", is_flag=True, help="Only install the Debian packages that are missing.")
 @click.option("--clear", is_flag=True, help="Only take away what a killed trial left.")
 def main(
     port: int, users: str, service: str, group: str, subnet: str | None, folder: Path, accounting: bool,
-    extra: Path | None, cluster_only: bool, packages: bool, clear: bool,
+    clusters: str, extra: Path | None, cluster_only: bool, packages: bool, clear: bool,
 ) -> None:  # fmt: skip
     """Try a whole multi-user site on this machine, as root; Ctrl-C takes everything away again."""
     for number in ENDING:
         signal.signal(number, end)
     options = Options(
-        folder=folder.resolve(), users=tuple(name.strip() for name in users.split(",") if name.strip()),
-        service=service, group=group, port=port, subnet=subnet, accounting=accounting,
+        folder=folder.resolve(), users=names_in(users), service=service, group=group, port=port, subnet=subnet,
+        accounting=accounting, clusters=names_in(clusters) or ("simdeck",),
         extra=extra.read_text(encoding="utf-8") if extra else "",
     )  # fmt: skip
     code = 0
@@ -75,6 +76,10 @@ def main(
     raise SystemExit(code)
 
 
+def names_in(text: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
+
+
 def watch(trial: Trial) -> int:
     """Say what there is to look at when the site is up; return the exit code when it has ended by itself."""
     said = False
@@ -93,10 +98,13 @@ def watch(trial: Trial) -> int:
 
 def say_hints(trial: Trial) -> None:
     port, address = trial.options.port, trial.slurm.address
+    clusters = "; ".join(
+        f"The cluster {name}: SLURM_CONF={one.cluster.config} squeue" for name, one in trial.clusters.items()
+    )
     say_to_terminal(
         f"{trial.options.users[0]} looks after the site. From another computer: "
         f"ssh -L {port}:{address}:{port} this-machine, then http://localhost:{port}.\n"
-        f"The cluster: SLURM_CONF={trial.slurm.cluster.config} squeue. The site file: {trial.site_file}. "
+        f"{clusters}. The site file: {trial.site_file}. "
         "Ctrl-C takes everything away again."
     )
 

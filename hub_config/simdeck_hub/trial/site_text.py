@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 TEMPLATE = """\
@@ -32,9 +32,33 @@ kind = "one-time"
 [servers]
 kind = "slurm"
 
+{clusters}[[environments]]
+name = "default"
+title = "Standard"
+
+[[presets]]
+name = "small"
+title = "Small"
+summary = "One core, an hour"
+partition = "normal"
+cores = 1
+memory = "1 GiB"
+walltime = "1:00:00"
+
+[[presets]]
+name = "large"
+title = "Large"
+summary = "Four cores, four hours"
+partition = "normal"
+cores = 4
+memory = "4 GiB"
+walltime = "4:00:00"
+{extra}"""
+
+CLUSTER = """\
 [[clusters]]
-name = "simdeck"
-title = "Trial cluster"
+name = {name}
+title = {title}
 executor = "sudo"
 slurm_conf = {slurm_conf}
 poll_seconds = 2
@@ -60,38 +84,25 @@ name = "preempt"
 title = "Leftovers"
 summary = "Ends, and starts again, when others need the nodes"
 
-[[environments]]
-name = "default"
-title = "Standard"
-
-[[presets]]
-name = "small"
-title = "Small"
-summary = "One core, an hour"
-partition = "normal"
-cores = 1
-memory = "1 GiB"
-walltime = "1:00:00"
-
-[[presets]]
-name = "large"
-title = "Large"
-summary = "Four cores, four hours"
-partition = "normal"
-cores = 4
-memory = "4 GiB"
-walltime = "4:00:00"
-{extra}"""
+"""
 
 
 def site_toml(
     *, users: Sequence[str], service: str, group: str, address: str, port: int, prefix: Path,
-    slurm_conf: Path, extra: str = "",
+    clusters: Mapping[str, Path], extra: str = "",
 ) -> str:  # fmt: skip
-    """Return the site file's text; the first user looks after the site."""
+    """Return the site file's text; the first user looks after the site. ``clusters``: each one's `slurm.conf`."""
     values = {
         "users": list(users), "admins": list(users[:1]), "service": service, "group": group, "address": address,
-        "prefix": str(prefix), "slurm_conf": str(slurm_conf),
+        "prefix": str(prefix),
     }  # fmt: skip
     quoted = {name: json.dumps(value) for name, value in values.items()}
-    return TEMPLATE.format(port=port, extra=f"\n{extra}" if extra else "", **quoted)
+    first = next(iter(clusters))
+    blocks = [
+        CLUSTER.format(
+            name=json.dumps(name), slurm_conf=json.dumps(str(conf)),
+            title=json.dumps("Trial cluster" if name == first else f"Trial cluster {name}"),
+        )
+        for name, conf in clusters.items()
+    ]  # fmt: skip
+    return TEMPLATE.format(port=port, clusters="".join(blocks), extra=f"\n{extra}" if extra else "", **quoted)

@@ -46,6 +46,8 @@ class Options:
     port: int = 8000
     subnet: str | None = None
     accounting: bool = False
+    clusters: tuple[str, ...] = ("simdeck",)
+    """Names of the clusters, each a Slurm and a network of its own; the first is the default."""
     extra: str = ""
     """Further text of the site file."""
 
@@ -153,11 +155,18 @@ class Trial:
         self.run.mkdir(mode=0o755)
         self.run.chmod(0o755)
         with machine.one_at_a_time():
-            # Taken at once: another trial that starts now chooses another.
-            network = machine.free_network(self.options.subnet)
-            accounting = self.options.accounting
-            self.slurm = PrivateSlurm(self.run / "slurm", network, ledger, self.mark, accounting=accounting)
-            self.slurm.make_bridge()
+            # Taken at once: another trial that starts now chooses others.
+            self.clusters = {name: self._take_network(number) for number, name in enumerate(self.options.clusters)}
+        self.slurm = next(iter(self.clusters.values()))
+
+    def _take_network(self, number: int) -> PrivateSlurm:
+        """Return the cluster of this number, not started yet; the network it needs is made."""
+        folder = self.run / ("slurm" if number == 0 else f"slurm-{number + 1}")
+        network = machine.free_network(self.options.subnet if number == 0 else None)
+        accounting = self.options.accounting
+        made = PrivateSlurm(folder, network, self.ledger, self.mark, accounting, self.options.clusters[number])
+        made.make_bridge()
+        return made
 
     def _clear(self) -> None:
         made = self.run.exists()
@@ -180,11 +189,12 @@ class Trial:
             people.make_person(name, self.homes, options.group, self.ledger, self.mark)
 
     def start_cluster(self) -> None:
-        """Start the private Slurm. It ends before the accounts go."""
-        self.stack.callback(self.slurm.stop)
-        self.slurm.start()
-        if self.options.accounting:
-            self.slurm.add_accounts(self.options.users)
+        """Start each private Slurm. It ends before the accounts go."""
+        for slurm in self.clusters.values():
+            self.stack.callback(slurm.stop)
+            slurm.start()
+            if self.options.accounting:
+                slurm.add_accounts(self.options.users)
 
     def make_prefix(self) -> None:
         """Make the environment below the prefix; takes half a minute the first time and no time after that.
@@ -210,12 +220,11 @@ class Trial:
         """Install the launcher and the sudo rule of this trial."""
         options = self.options
         places = Places(self.prefix, sudoers=Path("/etc/sudoers.d") / f"simdeck-trial-{self.mark}")
-        conf = str(self.slurm.cluster.config)
         config = LaunchConfig(
             service_user=options.service,
             agent=launcher.agent_words(self.prefix / "env" / "bin" / "python", self.data / "agent.json"),
-            clusters={self.slurm.name: ClusterCommands(conf=conf)},
-            environment=self.network_environment() | {"SLURM_CONF": conf},
+            clusters={name: ClusterCommands(conf=str(slurm.cluster.config)) for name, slurm in self.clusters.items()},
+            environment=self.network_environment() | self.slurm.environment,
         )
         rule = launcher.sudoers_text(options.service, options.group, places.program)
         self.ledger.note("folder", path=str(places.program.parent))
@@ -227,7 +236,7 @@ class Trial:
         text = site_text.site_toml(
             users=self.options.users, service=self.options.service, group=self.options.group,
             address=self.slurm.address, port=self.options.port, prefix=self.prefix,
-            slurm_conf=self.slurm.cluster.config, extra=self.options.extra,
+            clusters={name: slurm.cluster.config for name, slurm in self.clusters.items()}, extra=self.options.extra,
         )  # fmt: skip
         self.site_file.write_text(text, encoding="utf-8")
         self.site_file.chmod(0o644)
