@@ -133,7 +133,6 @@ def create_app(deck: Deck, *, watch_seconds: float = WATCH_SECONDS) -> FastAPI:
         server_routes.router,
         servers_routes.router,
         store_routes.router,
-        sharing_router,
         admin_routes.router,
         _documents(),
     ]
