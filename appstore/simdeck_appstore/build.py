@@ -31,7 +31,9 @@ from simdeck_appstore.models import BuildProblem, RegistryIndex, SimdeckWheel
 from simdeck_appstore.own_wheel import OwnRecord, own_checkout, own_wheel
 from simdeck_appstore.records import FileStore, ReleaseRecord, make_record, source_key
 from simdeck_appstore.records_of_checks import record_of
+from simdeck_appstore.registry_settings import RegistrySettings, read_settings
 from simdeck_appstore.signing import sign_registry
+from simdeck_appstore.site.write import SiteWriter
 from simdeck_appstore.sources import RegistrySource, ReleaseSpec, expand, fetch, read_source
 from simdeck_appstore.swap import recover_swap, swap
 from simdeck_appstore.wheels import WheelBuilder
@@ -60,6 +62,7 @@ def build_registry(
     simdeck: Path | None = None,
     base_url: str | None = None,
     keys: Path | None = None,
+    site: bool = True,
 ) -> BuildReport:
     """Build the registry whose YAML lies in ``source`` into the folder ``output``.
 
@@ -77,6 +80,8 @@ def build_registry(
         The address under which ``output`` will be served, for absolute addresses in ``api/v1``.
     keys
         The folder of the keys that sign it (:mod:`simdeck_appstore.signing`); without it the registry is not signed.
+    site
+        Write the registry's own web site too (:mod:`simdeck_appstore.site`).
 
     Raises
     ------
@@ -94,7 +99,7 @@ def build_registry(
         try:
             with WheelBuilder(python or Path(sys.executable)) as builder:
                 report = _Build(registry, stage, output, builder, uv or Path(find_uv_bin())).run(
-                    simdeck or own_checkout(), base_url, keys
+                    simdeck or own_checkout(), base_url, keys, site=site
                 )
             if report.changed:
                 swap(stage, output)
@@ -117,7 +122,9 @@ class _Build:
         self.report = BuildReport(RegistryIndex(revision=""))
         self.mirrors = Mirrors(output.parent / f".{output.name}.git")
 
-    def run(self, simdeck: Path | None, base_url: str | None, keys: Path | None = None) -> BuildReport:
+    def run(
+        self, simdeck: Path | None, base_url: str | None, keys: Path | None = None, *, site: bool = True
+    ) -> BuildReport:
         own = self._own_wheel(simdeck) if simdeck else None
         self.own = self.own if simdeck else None
         records: dict[str, list[ReleaseRecord]] = {}
@@ -141,10 +148,20 @@ class _Build:
             "records": [record.model_dump(mode="json") for found in records.values() for record in found],
         }
         self._write(CACHE, json.dumps(kept))
+        if site:
+            SiteWriter(self.stage, self.store.earlier, self._settings()).write(index, apps)
         if keys is not None:
             sign_registry(self.stage, keys, self.output if self.output.is_dir() else None)
         self.report.changed = not _same(self.stage, self.output)
         return self.report
+
+    def _settings(self) -> RegistrySettings:
+        try:
+            return read_settings(self.registry.folder)
+        except Problem as problem:
+            # The catalogue can do without: its releases matter more than its title.
+            self.report.warnings.append(f"{problem.detail} {problem.remedy}")
+            return RegistrySettings.model_validate({})
 
     def _app(self, app: str, specs: list[ReleaseSpec]) -> list[ReleaseRecord]:
         """Return the app's releases that can be built. One that cannot is reported and left out."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from simdeck_common.problems import Problem
 
 from simdeck_hub.places import Checkout
 
-MARKS = {"passed": "✓", "failed": "✗", "skipped": "–"}
+MARKS = {"passed": "✓", "failed": "✗", "warning": "!", "skipped": "–"}
 
 
 @click.group()
@@ -83,10 +84,12 @@ def dev(project: Path, port: int | None, runs: bool) -> None:
 @app.command()
 @click.argument("project", type=click.Path(path_type=Path), default=".")
 @click.option("--json", "as_json", is_flag=True, help="Print the record as JSON.")
+@click.option("--advisories", type=click.Path(path_type=Path, exists=True), help="OSV advisories: a file or folder.")
+@click.option("--offline", is_flag=True, help="Do not ask osv.dev about known vulnerabilities.")
 @click.pass_context
-def check(context: click.Context, project: Path, as_json: bool) -> None:
-    """Run what the store runs: build, install, the app's own checks, its page, its licences."""
-    record = run_checks(project, None, Checkout.find().registry)
+def check(context: click.Context, project: Path, as_json: bool, advisories: Path | None, offline: bool) -> None:
+    """Run what the store runs: install with each Python, every page in a browser, its workflow, its packages."""
+    record = run_checks(project, None, Checkout.find().registry, advisories, ask_osv=not offline)
     if as_json:
         click.echo(record.model_dump_json(indent=1))
     else:
@@ -95,7 +98,9 @@ def check(context: click.Context, project: Path, as_json: bool) -> None:
     context.exit(0 if record.passed else 1)
 
 
-def run_checks(project: Path, wheel: Path | None, registry: Path) -> CheckRecord:
+def run_checks(
+    project: Path, wheel: Path | None, registry: Path, advisories: Path | None = None, *, ask_osv: bool = True
+) -> CheckRecord:
     """Check a project, or the release made of it, against the categories of ``registry`` where that is a folder."""
     from simdeck_hub.agent_settings import uv_program
 
@@ -107,8 +112,18 @@ def run_checks(project: Path, wheel: Path | None, registry: Path) -> CheckRecord
         describe_argv=[str(checkout.backend_python), "-m", "simdeck_workflows.engine.describe"],
         simdeck=own_simdeck(checkout),
         categories=registry if (registry / "categories.yaml").is_file() else None,
+        backend_python=checkout.backend_python,
+        chromium=chromium(),
+        advisories=advisories,
+        ask_osv=ask_osv,
     )
     return Check(project, settings, wheel, report=lambda sentence: click.echo(sentence, err=True)).run()
+
+
+def chromium() -> Path | None:
+    """Return the machine's browser for the checks of pages; None where there is none."""
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    return Path(found) if found else None
 
 
 def own_simdeck(checkout: Checkout) -> Path | None:

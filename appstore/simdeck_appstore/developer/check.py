@@ -1,82 +1,48 @@
-"""What the store checks of an app, as one record: description, wheel, lock, install, workflows, page, licences.
+"""What the store checks of an app, as one record: from its description to its pages in a browser and its packages.
 
 Everything happens in a folder of its own: a registry of this one app is built, the app is installed from it as a user
-would, and its page is executed in its own kernel. Nothing of the project is changed.
+would, its pages are opened by the same server that shows them to users. Nothing of the project is changed.
 """
 
 from __future__ import annotations
 
-import asyncio
-import json
-import os
 import platform
-import tempfile
-import threading
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from importlib.metadata import Distribution, distributions
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import yaml
-from pydantic import BaseModel, Field
 from simdeck_common.problems import Problem
 
+from simdeck_appstore.aiidalab.metadata import AppFiles, read_metadata
+from simdeck_appstore.aiidalab.tree import is_aiidalab
 from simdeck_appstore.build import build_registry
-from simdeck_appstore.hashing import sha256_of
+from simdeck_appstore.developer.checks import kernel_page, licences, pages, pythons, smoke, vulnerabilities
+from simdeck_appstore.developer.checks.record import CheckRecord, CheckSettings, Finding, State, app_id
+from simdeck_appstore.developer.local_deck import LocalDeck
 from simdeck_appstore.installer import Installer, InstallerSettings
-from simdeck_appstore.manifest import LOCK_NAME, Project, load_project
-from simdeck_appstore.models import InstalledApp, Progress
+from simdeck_appstore.manifest import LOCK_NAME, Project, Smoke, load_project
+from simdeck_appstore.models import AiidalabEntry, InstalledApp, NotebookEntry, Progress, Release, VersionRecord
+from simdeck_appstore.registry import Registry
 from simdeck_appstore.sources import read_source
 
+__all__ = ["Check", "CheckRecord", "CheckSettings", "Finding", "State", "app_id"]
+
 T = TypeVar("T")
-State = Literal["passed", "failed", "skipped"]
-PAGE_SECONDS = 120
 
 
-class Finding(BaseModel):
-    """One check's result."""
-
-    name: str
-    state: State
-    message: str = Field(description="One sentence; of a failure with what to do.")
-    seconds: float = 0.0
-    data: dict[str, Any] = {}
-
-
-class CheckRecord(BaseModel):
-    """What was found, of which content."""
+@dataclass(frozen=True)
+class Subject:
+    """What is checked: the project's own description, for a Simdeck app whole, for an AiiDAlab app its title."""
 
     app: str
-    version: str
-    wheel_sha256: str = ""
-    lock_sha256: str = ""
-    python: str = ""
-    simdeck: str = ""
-    when: str
-    findings: list[Finding] = []
-
-    @property
-    def passed(self) -> bool:
-        return all(finding.state != "failed" for finding in self.findings)
-
-
-@dataclass
-class CheckSettings:
-    """How to check.
-
-    ``simdeck`` is the simdeck checkout or wheel, ``describe_argv`` lists a folder's workflows, ``python`` has hatchling
-    (default: this one), ``categories`` is the source folder of the registry whose categories the app may name.
-    """
-
-    uv: Path
-    describe_argv: list[str]
-    python: Path | None = None
-    simdeck: Path | None = None
-    categories: Path | None = None
-    page_seconds: int = PAGE_SECONDS
+    title: str
+    project: Project | None
+    categories: list[str]
 
 
 @dataclass
@@ -91,54 +57,168 @@ class Check:
 
     def run(self) -> CheckRecord:
         """Run the checks in order; one that fails ends those that stand on it."""
-        when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        project = self._step("description", lambda: load_project(self.folder), _described)
-        if project is None:
-            return CheckRecord(app=self.folder.name, version="", when=when, findings=self.findings)
-        record = CheckRecord(app=app_id(project), version=project.version, when=when)
-        record.lock_sha256 = sha256_of(project.lock)
+        self.folder = self.folder.resolve()
+        record = CheckRecord(app=self.folder.name, version="", when=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
         record.python = platform.python_version()
-        with tempfile.TemporaryDirectory(prefix="simdeck-check-") as scratch:
-            base = Path(scratch)
-            registry = self._step("build", lambda: self._build(project, base), lambda found: ("it becomes a wheel", {}))
-            if registry is not None:
-                installer = self._installer(registry, base / "apps")
-                app = self._step("install", lambda: installer.install(app_id(project), report=self._tell), _installed)
-                if app is not None:
-                    self._look_at(record, app, project, base / "apps")
+        subject = self._step("description", lambda: describe(self.folder), _described)
+        if subject is not None:
+            record.app = subject.app
+            record.version = subject.project.version if subject.project else ""
+            deck = LocalDeck("check")
+            try:
+                self._in(deck, subject, record)
+            finally:
+                deck.close()
         record.findings = self.findings
         return record
 
-    def _look_at(self, record: CheckRecord, app: InstalledApp, project: Project, apps: Path) -> None:
+    def _in(self, deck: LocalDeck, subject: Subject, record: CheckRecord) -> None:
+        """Build, install and look, below the folder of ``deck``."""
+        registry = self._step(
+            "build", lambda: self._build(subject, deck.base), lambda _: ("a registry can build it", {})
+        )
+        if registry is None:
+            return
+        release = Registry(registry).app(subject.app).releases[0]
+        content = release.wheel if release.tree is None else release.tree
+        record.version, record.lock_sha256 = release.version, release.lock.sha256
+        record.wheel_sha256 = content.sha256 if content else ""
+        record.simdeck = release.simdeck.version if release.simdeck else ""
+        apps = deck.home.apps
+        installer = self._installer(registry, apps)
+        app = self._step("install", lambda: installer.install(subject.app, report=self._tell), _installed)
+        if app is None:
+            return
         version = apps / app.id / "versions" / app.current
-        kept = json.loads((version / "app.json").read_text("utf-8"))
-        record.wheel_sha256 = kept["wheel_sha256"]
-        record.simdeck = kept.get("simdeck_version") or ""
-        if project.manifest.entry.kind == "notebook":
-            self._step("page", lambda: run_page(version, apps, app.id, self.settings.page_seconds), _page)
-        else:
-            self.findings.append(
-                Finding(name="page", state="skipped", message="A web program's page is not executed here.")
-            )
-        self._step("licences", lambda: licences(version / "env"), _licences)
+        self._pythons(registry, release)
+        self._pages(deck, app, version, subject)
+        wanted = subject.project.manifest.smoke if subject.project else None
+        self._smoke(deck, wanted, app)
+        self._step("licences", lambda: licences.licences(version / "env"), licences.report)
+        self._vulnerabilities(version)
 
-    def _build(self, project: Project, base: Path) -> Path:
+    # --- each question ------------------------------------------------------------------------------------------------
+
+    def _pythons(self, registry: Path, release: Release) -> None:
+        """Try the other Pythons that the app says it runs on."""
+        refs = [ref for ref in (release.wheel, release.simdeck.wheel if release.simdeck else None) if ref is not None]
+        mine = ".".join(platform.python_version_tuple()[:2])
+        notebook = release.entry.path if isinstance(release.entry, NotebookEntry) else ""
+        self.report("Checking: pythons")
+        began = time.monotonic()
+        tried = pythons.try_each(
+            self.settings.uv,
+            release.python,
+            registry / release.lock.path,
+            [registry / ref.path for ref in refs],
+            release.package,
+            notebook,
+            mine,
+        )
+        failed = [one for one in tried if one.failed]
+        missing = [one.version for one in tried if one.outcome == "missing"]
+        works = [mine, *(one.version for one in tried if one.outcome == "installed")]
+        words = f"it installs with Python {', '.join(sorted(works))}"
+        if missing:
+            words += f"; not tried, because not on this machine: {', '.join(missing)}"
+        if failed:
+            words = f"with Python {failed[0].version} it does not install: {failed[0].outcome}"
+        self._note(
+            "pythons", "failed" if failed else "passed", words, began, {one.version: one.outcome for one in tried}
+        )
+
+    def _pages(self, deck: LocalDeck, app: InstalledApp, version: Path, subject: Subject) -> None:
+        """Open the pages in a browser; where there is none, execute the page's notebook."""
+        record = VersionRecord.model_validate_json((version / "app.json").read_bytes())
+        settings = self.settings
+        if settings.chromium is None or not pages.available():
+            missing = "Chromium" if settings.chromium is None else "Playwright"
+            self._note("browser", "skipped", f"{missing} is not on this machine.")
+            if isinstance(record.entry, NotebookEntry):
+                work = lambda: kernel_page.run_page(version, deck.home.apps, app.id, settings.page_seconds)  # noqa: E731
+                self._step("page", work, kernel_page.report)
+            return
+        self.report("Checking: pages")
+        began = time.monotonic()
+        if settings.backend_python is not None and record.workflows:
+            deck.start_agent(settings.backend_python, settings.uv)
+        try:
+            deck.start_server({"app": app.id, "title": subject.title})
+            found = pages.open_all(deck, addresses(app.id, record), settings.chromium, settings.page_seconds)
+        except Problem as problem:
+            self._note("page", "failed", f"{problem.detail} {problem.remedy}", began)
+            return
+        broken = next((one for one in found if one.failure), None)
+        if broken is not None:
+            words = Problem("page-fails", reason=broken.failure.rstrip("."))
+            self._note("page", "failed", f"{broken.address}: {words.detail} {words.remedy}", began)
+            return
+        sentence, data = pages.report(found)
+        self._note("page", "passed", sentence, began, data)
+        noisy = [f"{one.address}: {line}" for one in found for line in one.console]
+        said = noisy[0] if noisy else "nothing in the browser's console"
+        self._note("console", "failed" if noisy else "passed", said, data={"console": noisy[:20]})
+        unfit = [f"{one.address}: {fault}" for one in found for fault in one.unfit]
+        said = "; ".join(unfit[:3]) if unfit else "axe finds no grave fault"
+        self._note("accessibility", "warning" if unfit else "passed", said, data={"faults": unfit[:20]})
+
+    def _smoke(self, deck: LocalDeck, wanted: Smoke | None, app: InstalledApp) -> None:
+        if wanted is None:
+            if app.workflows:
+                self._note("smoke", "skipped", "The manifest declares no smoke workflow.")
+            return
+        if self.settings.backend_python is None:
+            self._note("smoke", "skipped", "There is no workflow backend on this machine.")
+            return
+        if deck.agent is None:
+            deck.start_agent(self.settings.backend_python, self.settings.uv)
+        done = f"{wanted.workflow} finished in {{:.0f}} s"
+        self._step("smoke", lambda: smoke.run(deck, wanted), lambda took: (done.format(took), {}))
+
+    def _vulnerabilities(self, version: Path) -> None:
+        settings = self.settings
+        packages = vulnerabilities.pinned((version / LOCK_NAME).read_text("utf-8"))
+        began = time.monotonic()
+        try:
+            if settings.advisories is not None:
+                found = vulnerabilities.in_files(packages, settings.advisories)
+                asked = settings.advisories.name
+            elif settings.ask_osv:
+                found, asked = vulnerabilities.at_osv(packages), "osv.dev"
+            else:
+                raise vulnerabilities.NotAskedError("no list of advisories was given and osv.dev was not to be asked")
+        except vulnerabilities.NotAskedError as error:
+            self._note("vulnerabilities", "skipped", f"Not known: {error}.", began)
+            return
+        words = f"{asked} knows of none in {len(packages)} packages"
+        if found:
+            named = ", ".join(f"{one.package} {one.version} ({one.id})" for one in found[:5])
+            words = f"{asked} knows of {len(found)}: {named}; `simdeck app lock --upgrade` takes newer versions"
+        data = {"advisories": [vars(one) for one in found]}
+        self._note("vulnerabilities", "warning" if found else "passed", words, began, data)
+
+    # --- what they stand on -------------------------------------------------------------------------------------------
+
+    def _build(self, subject: Subject, base: Path) -> Path:
         source = base / "source"
         source.mkdir()
-        entry = {app_id(project): {"releases": [f"file:{quote(str(self.wheel or project.folder))}"]}}
+        entry = {subject.app: {"releases": [f"file:{quote(str(self.wheel or self.folder))}"]}}
         (source / "apps.yaml").write_text(yaml.safe_dump(entry), "utf-8")
-        (source / "categories.yaml").write_text(yaml.safe_dump(self._categories(project)), "utf-8")
-        report = build_registry(source, base / "registry", python=self.settings.python, simdeck=self.settings.simdeck)
+        (source / "categories.yaml").write_text(yaml.safe_dump(self._categories(subject)), "utf-8")
+        settings = self.settings
+        report = build_registry(
+            source, base / "registry", uv=settings.uv, python=settings.python, simdeck=settings.simdeck, site=False
+        )
         for left_out in report.problems:
             raise Problem.from_json(left_out.problem)
         return base / "registry"
 
-    def _categories(self, project: Project) -> dict[str, Any]:
+    def _categories(self, subject: Subject) -> dict[str, Any]:
         """Return the categories the site knows; without a registry at hand those that the app names."""
         if self.settings.categories is not None:
             known = read_source(self.settings.categories).categories
             return {name: category.model_dump() for name, category in known.items()}
-        return {name: {"title": name, "description": ""} for name in project.manifest.categories}
+        return {name: {"title": name, "description": ""} for name in subject.categories}
 
     def _installer(self, registry: Path, apps: Path) -> Installer:
         given: dict[str, Any] = {
@@ -158,136 +238,52 @@ class Check:
         try:
             found = work()
         except Problem as problem:
-            seconds = round(time.monotonic() - began, 2)
-            sentence = f"{problem.detail} {problem.remedy}".strip()
-            self.findings.append(Finding(name=name, state="failed", message=sentence, seconds=seconds))
+            self._note(name, "failed", f"{problem.detail} {problem.remedy}".strip(), began)
             return None
-        message, data = words(found)
-        seconds = round(time.monotonic() - began, 2)
-        self.findings.append(Finding(name=name, state="passed", message=message, seconds=seconds, data=data))
+        self._note(name, "passed", words(found)[0], began, words(found)[1])
         return found
 
+    def _note(
+        self, name: str, state: State, message: str, began: float | None = None, data: dict[str, Any] | None = None
+    ) -> None:
+        seconds = round(time.monotonic() - began, 2) if began is not None else 0.0
+        self.findings.append(Finding(name=name, state=state, message=message, seconds=seconds, data=data or {}))
 
-def app_id(project: Project) -> str:
-    """Return the id under which the app is checked: the project's name without our prefix."""
-    return project.name.removeprefix("simdeck-app-")
+
+def describe(folder: Path) -> Subject:
+    """Read what the project says of itself.
+
+    Raises
+    ------
+    Problem
+        ``manifest-invalid``, or ``source-invalid`` for an AiiDAlab app whose files cannot be read.
+    """
+    if not folder.is_dir() or not is_aiidalab(folder):
+        project = load_project(folder)
+        return Subject(app_id(project), project.manifest.title, project, project.manifest.categories)
+    try:
+        metadata = read_metadata(AppFiles(folder))
+    except ValueError as error:
+        raise Problem("source-invalid", url=folder.name, reason=str(error)) from None
+    name = re.sub(r"[^a-z0-9-]+", "-", folder.name.lower().removeprefix("aiidalab-")).strip("-")
+    app = name if name[:1].isalpha() else f"app-{name}"
+    return Subject(app, metadata.title or folder.name, None, metadata.categories)
 
 
-def _described(project: Project) -> tuple[str, dict[str, Any]]:
-    return f"{project.manifest.title} {project.version}; the manifest and {LOCK_NAME} can be used", {}
+def addresses(app: str, record: VersionRecord) -> list[str]:
+    """Return where the app's pages are, relative to the server's root."""
+    if isinstance(record.entry, AiidalabEntry):
+        front = f"apps/apps/{app}/"
+        return [front, *(front + quote(page) for page in record.entry.pages)]
+    return [f"deck/{app}/"]
+
+
+def _described(subject: Subject) -> tuple[str, dict[str, Any]]:
+    if subject.project is None:
+        return f"{subject.title}; an AiiDAlab app", {}
+    return f"{subject.title} {subject.project.version}; the manifest and {LOCK_NAME} can be used", {}
 
 
 def _installed(app: InstalledApp) -> tuple[str, dict[str, Any]]:
     brought = f"; workflows: {', '.join(app.workflows)}" if app.workflows else ""
     return f"it installs into an environment of its own and its own checks pass{brought}", {"workflows": app.workflows}
-
-
-# --- the page -----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class PageRun:
-    """What executing a page once showed: seconds from kernel start to the last cell, resident memory in MiB."""
-
-    seconds: float
-    memory: float
-
-
-def run_page(version: Path, apps: Path, app: str, seconds: int) -> PageRun:
-    """Execute the page's notebook in the app's own kernel, away from any service.
-
-    Raises
-    ------
-    Problem
-        ``page-fails`` with the error's name and text.
-    """
-    result: list[PageRun | BaseException] = []
-
-    def work() -> None:
-        try:
-            result.append(asyncio.run(_execute(version, apps, app, seconds)))
-        except BaseException as error:  # handed to the caller's thread
-            result.append(error)
-
-    # A loop of its own: the caller may have one running.
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    if isinstance(result[0], BaseException):
-        raise result[0]
-    return result[0]
-
-
-async def _execute(version: Path, apps: Path, app: str, seconds: int) -> PageRun:
-    import nbformat
-    import psutil
-    from jupyter_client.kernelspec import KernelSpecManager
-    from jupyter_client.manager import AsyncKernelManager
-    from nbclient import NotebookClient
-    from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
-
-    entry = json.loads((version / "app.json").read_text("utf-8"))["entry"]
-    notebook = nbformat.read(str(version / entry["file"]), as_version=4)
-    manager = AsyncKernelManager(
-        kernel_name=f"simdeck-{app}",
-        kernel_spec_manager=KernelSpecManager(kernel_dirs=[str(apps / ".jupyter" / "kernels")]),
-    )
-    client = NotebookClient(notebook, km=manager, timeout=seconds, resources={"metadata": {"path": str(version)}})
-    began = time.monotonic()
-    try:
-        async with client.async_setup_kernel(env=_page_environment(app)):
-            for index, cell in enumerate(notebook.cells):
-                await client.async_execute_cell(cell, index)
-            pid = getattr(manager.provisioner, "pid", None)
-            memory = psutil.Process(pid).memory_info().rss / 2**20 if pid else 0.0
-            return PageRun(time.monotonic() - began, memory)
-    except CellExecutionError as error:
-        raise Problem("page-fails", reason=f"{error.ename}: {error.evalue}".rstrip(".")[:400]) from None
-    except (CellTimeoutError, DeadKernelError) as error:
-        what = f"it did not end within {seconds} s" if isinstance(error, CellTimeoutError) else "its kernel died"
-        raise Problem("page-fails", reason=what) from None
-
-
-def _page_environment(app: str) -> dict[str, str]:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("JUPYTERHUB_", "SIMDECK_"))}
-    # An address where nobody listens: the page must come up all the same and say that the service does not answer.
-    return kept | {"SIMDECK_API": "http://127.0.0.1:9/api/v1", "JUPYTERHUB_API_TOKEN": "none", "SIMDECK_APP": app}
-
-
-def _page(found: PageRun) -> tuple[str, dict[str, Any]]:
-    data = {"seconds": round(found.seconds, 2), "memory_mib": round(found.memory)}
-    return f"its page runs without an error ({found.memory:.0f} MiB in its kernel)", data
-
-
-# --- licences -----------------------------------------------------------------------------------------------------
-
-
-def licences(env: Path) -> dict[str, str]:
-    """Return the licence of every distribution in the environment, by name; an unknown one is empty."""
-    found: dict[str, str] = {}
-    for site in env.glob("lib/python*/site-packages"):
-        for one in distributions(path=[str(site)]):
-            found[one.metadata["Name"]] = licence_of(one)
-    return dict(sorted(found.items(), key=lambda pair: pair[0].lower()))
-
-
-def licence_of(one: Distribution) -> str:
-    """Return what the distribution says of its licence: an SPDX expression, else classifiers, else a short text."""
-    head: Any = one.metadata
-    expression = head.get("License-Expression")
-    if expression:
-        return str(expression)
-    trove = [line.rpartition(" :: ")[2] for line in head.get_all("Classifier", []) if line.startswith("License ::")]
-    trove = [name for name in trove if name != "OSI Approved"]
-    if trove:
-        return ", ".join(trove)
-    lines = str(head.get("License") or "").strip().splitlines()
-    return lines[0][:80] if lines else ""
-
-
-def _licences(found: dict[str, str]) -> tuple[str, dict[str, Any]]:
-    silent = [name for name, licence in found.items() if not licence]
-    sentence = f"{len(found)} packages"
-    if silent:
-        sentence += f"; {len(silent)} do not say their licence: {', '.join(silent[:5])}"
-    return sentence, {"licences": found}

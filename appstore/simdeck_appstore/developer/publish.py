@@ -22,7 +22,7 @@ from simdeck_common.problems import Problem
 
 from simdeck_appstore.build import BuildReport, build_registry
 from simdeck_appstore.developer import apps_yaml
-from simdeck_appstore.developer.check import CheckRecord
+from simdeck_appstore.developer.checks.record import CheckRecord
 from simdeck_appstore.developer.release import MadeRelease
 from simdeck_appstore.records_of_checks import place_of
 from simdeck_appstore.registry_settings import read_settings

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from simdeck_appstore import changelog
-from simdeck_appstore.developer.check import app_id
+from simdeck_appstore.developer.checks.record import app_id
 from simdeck_appstore.hashing import sha256_of
 from simdeck_appstore.manifest import LOCK_NAME, Project, load_project
 from simdeck_appstore.wheels import CARRIED, WheelBuilder

@@ -18,7 +18,7 @@ from pathlib import Path
 from simdeck_common.layout import private_dir
 from simdeck_common.problems import Problem
 
-from simdeck_appstore.developer.check import app_id
+from simdeck_appstore.developer.checks.record import app_id
 from simdeck_appstore.hashing import sha256_of
 from simdeck_appstore.kernelspec import kernel_name, write_kernel
 from simdeck_appstore.manifest import LOCK_NAME, Project
