@@ -12,13 +12,13 @@ from urllib.parse import quote
 
 from markupsafe import Markup
 from tornado import web  # type: ignore[attr-defined]
-from tornado.routing import PathMatches
 
 from simdeck_deck.server_extension import aiidalab_app, apps
 from simdeck_deck.server_extension.apps import PAGES, Installed
 from simdeck_deck.server_extension.assets import StaticFile
 from simdeck_deck.server_extension.config import Settings
 from simdeck_deck.server_extension.page import PageHandler
+from simdeck_deck.server_extension.routing import OfKind
 
 HOME = "home"
 """AiiDAlab's own app: its start page, store and lists are the deck's here."""
@@ -110,24 +110,6 @@ class AppFileHandler(StaticFile):
         self.set_header("Cache-Control", "no-cache")
 
 
-class _OfApp(PathMatches):  # type: ignore[misc]
-    """An address that means an AiiDAlab app if that is installed, and else whatever it meant before."""
-
-    def __init__(self, pattern: str, settings: Settings) -> None:
-        super().__init__(pattern)
-        self.simdeck = settings
-
-    def match(self, request: Any) -> Any:
-        found = super().match(request)
-        if not found:
-            return found
-        app = found["path_args"][0].decode()
-        try:
-            return found if apps.read_app(self.simdeck.apps, app).kind == "aiidalab" else None
-        except apps.NoPageError:
-            return None
-
-
 class ElsewhereHandler(PageHandler):
     """``notebooks/apps/<app>/…``, ``tree/apps/…``, ``files/apps/…``: the same below ``apps/apps/``."""
 
@@ -155,5 +137,5 @@ def routes(base: str, settings: Settings, page: dict[str, Any]) -> list[Any]:
         (f"{own}/", AiidalabHandler, page),
         (f"{own}/(.+\\.ipynb)", AiidalabHandler, page),
         (f"{own}/(.+)", AppFileHandler, files),
-        (_OfApp(f"{base}(?:notebooks|tree|files)/apps/([^/]+)/?(.*)", settings), ElsewhereHandler, page),
+        (OfKind(f"{base}(?:notebooks|tree|files)/apps/([^/]+)/?(.*)$", settings, "aiidalab"), ElsewhereHandler, page),
     ]

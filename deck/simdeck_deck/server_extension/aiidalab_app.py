@@ -11,7 +11,8 @@ from simdeck_deck.server_extension.apps import AppPage, Installed, NoPageError, 
 
 START_CELL = Path(__file__).with_name("start_cell.py")
 START = "start.py"
-WARM = ("ipywidgets", "aiida.orm")
+WARM = ("ipywidgets", "numpy", "pandas", "ase.io", "aiida.orm", "aiida.engine")
+"""What most of these apps import; nothing that asks for a profile while it is imported."""
 _INTO_APP = re.compile(r"\]\(\./")
 
 

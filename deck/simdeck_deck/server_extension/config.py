@@ -26,6 +26,10 @@ class Settings:
         When the job of this server ends, in seconds since the epoch (``SIMDECK_JOB_ENDS``); None if nothing ends it.
     warn_seconds
         How many seconds before that to warn (``SIMDECK_WALLTIME_WARNING``).
+    command_idle
+        How many seconds nobody uses an app's web program before it ends (``SIMDECK_COMMAND_IDLE``).
+    command_start
+        How many seconds such a program may take to answer (``SIMDECK_COMMAND_START``).
     late
         Server extensions to load once the server answers (``SIMDECK_LATE_EXTENSIONS``, with commas).
     """
@@ -37,6 +41,8 @@ class Settings:
     server: str = "-"
     job_ends: float | None = None
     warn_seconds: float = 600.0
+    command_idle: float = 1800.0
+    command_start: float = 90.0
     late: tuple[str, ...] = ()
 
     @classmethod
@@ -51,6 +57,8 @@ class Settings:
             warm_spare=_number(env.get("SIMDECK_WARM_SPARE"), default.warm_spare),
             server=env.get("JUPYTERHUB_SERVER_NAME") or default.server,
             job_ends=float(_number(env.get("SIMDECK_JOB_ENDS"), 0)) or None,
+            command_idle=float(_number(env.get("SIMDECK_COMMAND_IDLE"), int(default.command_idle))),
+            command_start=float(_number(env.get("SIMDECK_COMMAND_START"), int(default.command_start))),
             late=tuple(filter(None, env.get("SIMDECK_LATE_EXTENSIONS", "").split(","))),
             warn_seconds=float(_number(env.get("SIMDECK_WALLTIME_WARNING"), int(default.warn_seconds))),
         )

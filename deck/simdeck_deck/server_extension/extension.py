@@ -14,10 +14,13 @@ from jupyter_server.utils import url_path_join
 
 from simdeck_deck.server_extension import aiidalab, apps, kernels, late
 from simdeck_deck.server_extension.assets import AssetHandler, LabextensionHandler
+from simdeck_deck.server_extension.command_pages import CommandHandler, ProgramHandler
+from simdeck_deck.server_extension.commands import Programs
 from simdeck_deck.server_extension.config import Settings
 from simdeck_deck.server_extension.frontend import Frontend
 from simdeck_deck.server_extension.page import AppHandler, CloseHandler, PageHandler
 from simdeck_deck.server_extension.pool import WarmPool
+from simdeck_deck.server_extension.routing import OfKind
 from simdeck_deck.server_extension.walltime import HOOKS, Walltime
 
 SETTING = "simdeck_deck"
@@ -39,6 +42,14 @@ def load(server_app: Any) -> None:
         lambda ends: walltime.warn(server_app.kernel_manager, server_app.log, ends)
     )
     base = url_path_join(server_app.web_app.settings["base_url"], "deck")
+    programs = Programs(
+        pool.make_folder,
+        settings.apps / ".logs",
+        idle_seconds=settings.command_idle,
+        start_seconds=settings.command_start,
+        log=server_app.log,
+    )
+    server_app.web_app.settings[SETTING]["programs"] = programs
     common = {"settings": settings, "frontend": frontend}
     page = {**common, "pages": pages, "walltime": walltime}
     server_app.web_app.add_handlers(
@@ -47,6 +58,8 @@ def load(server_app: Any) -> None:
             (f"{base}/static/([0-9a-f]+)/(.+)", AssetHandler, {"frontend": frontend}),
             (f"{base}/labextensions/([^/]+)/[0-9a-f]+/(.+)", LabextensionHandler, common),
             (f"{base}/api/close/([0-9a-f-]+)", CloseHandler),
+            (f"{base}/api/program/([^/]+)", ProgramHandler, {"programs": programs}),
+            (OfKind(f"{base}/([^/]+)/(.*)$", settings, "command"), CommandHandler, {**page, "programs": programs}),
             (f"{base}/([^/]+)", PageHandler, {**page, "redirect": True}),
             (f"{base}/([^/]+)/", AppHandler, page),
             (f"{base}/([^/]+)/([^/]+)", PageHandler, page),
@@ -56,6 +69,7 @@ def load(server_app: Any) -> None:
     mine = server_app.web_app.settings[SETTING]
     mine["held"] = late.hold(server_app) if settings.late else None
     atexit.register(_end_parents, pool)
+    atexit.register(programs.kill_all)
 
 
 async def start(server_app: Any) -> None:
@@ -70,6 +84,7 @@ async def start(server_app: Any) -> None:
         mine["late"] = asyncio.ensure_future(late.load(server_app, settings.late, mine["held"]))
     mine["clock"] = asyncio.ensure_future(mine["walltime"].watch(server_app.kernel_manager, server_app.log))
     mine["watch"] = asyncio.ensure_future(watch_pages(server_app.kernel_manager, mine["pages"]))
+    mine["programs_watch"] = asyncio.ensure_future(mine["programs"].watch())
     for name in reversed(apps.installed(settings.apps)[: settings.warm_apps]):
         with contextlib.suppress(apps.NoPageError):
             mine["pool"].warm(apps.read(settings.apps, name))

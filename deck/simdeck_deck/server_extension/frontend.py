@@ -28,7 +28,7 @@ MANAGER = "@jupyter-widgets/jupyterlab-manager"
 VOILA_MANAGER = "@voila-dashboards/widgets-manager"
 """Voilà's part for ipywidgets 8 or 7, whichever the app brings: the number stands at its end."""
 WANTED = (f"{VOILA_MANAGER}7", f"{VOILA_MANAGER}8", MANAGER, "anywidget")
-NEVER = re.compile(r"@jupyterlab/|@jupyterhub/|@voila-dashboards/|jupyterlab[_-]|@jupyter-widgets/")
+NEVER = re.compile(r"@jupyterlab/|@jupyterhub/|@jupyter-notebook/|@voila-dashboards/|jupyterlab[_-]|@jupyter-widgets/")
 
 
 def digest(paths: list[Path]) -> str:

@@ -7,12 +7,10 @@ import contextlib
 import os
 import re
 import time
-from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
 import nbformat
-from jinja2 import Environment, FileSystemLoader
 from jupyter_core.utils import ensure_async
 from jupyter_server.base.handlers import JupyterHandler
 from markupsafe import Markup
@@ -25,13 +23,12 @@ from simdeck_deck.server_extension.config import Settings
 from simdeck_deck.server_extension.execute import KernelStartError, PageExecutor
 from simdeck_deck.server_extension.frontend import Frontend
 from simdeck_deck.server_extension.kernels import end_kernel
+from simdeck_deck.server_extension.rendering import Rendering
 from simdeck_deck.server_extension.walltime import Walltime
 
 # Apps read the address they were opened with from this name. The address is never part of the code.
 AIIDALAB_CELL = "import os as _os\njupyter_notebook_url = _os.environ['VOILA_REQUEST_URL']\ndel _os"
 ANSI = re.compile(r"\x1b\[[0-9;]*m")
-TEMPLATES = Path(__file__).with_name("templates")
-_environment = Environment(loader=FileSystemLoader(TEMPLATES), autoescape=True, trim_blocks=True, lstrip_blocks=True)
 
 
 def embed(value: Any) -> Markup:
@@ -46,7 +43,7 @@ def notebook_of(page: AppPage) -> Any:
     return nbformat.reads(page.notebook.read_text("utf-8"), as_version=4)
 
 
-class PageHandler(JupyterHandler):  # type: ignore[misc]
+class PageHandler(Rendering, JupyterHandler):  # type: ignore[misc]
     """``/user/<name>/deck/<app>/``."""
 
     def initialize(
@@ -81,12 +78,6 @@ class PageHandler(JupyterHandler):  # type: ignore[misc]
     def redirect_with_query(self, address: str) -> None:
         """Send the browser to another address with the query this one has."""
         self.redirect(address + (f"?{self.request.query}" if self.request.query else ""), permanent=False)
-
-    async def refuse(self, reason: str, title: str = "This app cannot be opened", **values: Any) -> None:
-        """Say in a page why there is none."""
-        self.set_status(404)
-        self.set_header("Content-Type", "text/html; charset=UTF-8")
-        await self.finish(self._render("refused.html.j2", title=title, reason=reason, **values))
 
     async def show(self, page: AppPage) -> None:
         """Send one notebook page."""
@@ -187,18 +178,6 @@ class PageHandler(JupyterHandler):  # type: ignore[misc]
     async def _shut_down(self) -> None:
         if self.kernel_id is not None:
             await end_kernel(self.kernel_manager, self.kernel_id)
-
-    def _render(self, template: str, **values: Any) -> str:
-        return _environment.get_template(template).render(
-            base_url=self.base_url,
-            deck_url=self.simdeck.deck_url,
-            own_url=self.frontend.url(self.base_url, "own"),
-            voila_url=self.frontend.url(self.base_url, "voila"),
-            preload=self.frontend.preload,
-            walltime=self.walltime.page(),
-            server=self.simdeck.server,
-            **values,
-        )
 
 
 class AppHandler(PageHandler):

@@ -218,6 +218,12 @@ class WarmPool:
         """The warm parents that run."""
         return [p.process.pid for p in self._parents.values() if p.process.returncode is None]
 
+    def make_folder(self) -> Path:
+        """Return the folder for this server's sockets (700), made when it is first asked for."""
+        if self.folder is None:
+            self.folder = sockets_folder()
+        return self.folder
+
     def remove_folder(self) -> None:
         """Remove the sockets' folder; no kernel of this process is left."""
         if self.folder is not None:
@@ -283,10 +289,8 @@ class WarmPool:
     async def _refill(self, parent: WarmParent, delay: float = 0.0) -> None:
         await asyncio.sleep(delay)
         while parent.alive and len(parent.waiting) + len(parent.starting) < self.spare and parent.failures < 3:
-            if self.folder is None:
-                self.folder = sockets_folder()
             name = secrets.token_hex(4)
-            folder = private_dir(self.folder / name)
+            folder = private_dir(self.make_folder() / name)
             connection = {
                 **PORTS,
                 "transport": "ipc",
