@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import tempfile
 import threading
 import uuid
 from collections.abc import AsyncIterator, Callable, Collection
@@ -17,8 +18,14 @@ from simdeck_appstore.models import InstalledApp, NotebookEntry
 from simdeck_appstore.usage import AppUsage, VersionUsage
 from simdeck_common.problems import Problem
 from simdeck_workflows.clusters import RunCluster, offer
-from simdeck_workflows.models import Event, FileEntry, Run, RunPage, RunRequest, RunState, Workflow
+from simdeck_workflows.diff import RunDiff, diff_runs
+from simdeck_workflows.models import Deletion, Event, FileEntry, Run, RunPage, RunRequest, RunState, Workflow
+from simdeck_workflows.notices import Notices
+from simdeck_workflows.policy import NoticeSettings
+from simdeck_workflows.run_records import Records
 from simdeck_workflows.ssh_keys import KeyStore
+from simdeck_workflows.store import Store
+from simdeck_workflows.sweeps import Sweep, SweepRequest, SweepTable, inputs_at, points
 from starlette.types import ASGIApp
 
 from simdeck_agent.app import AgentApp
@@ -38,7 +45,11 @@ class FakeBackend:
         self.reloads = 0
         self.streams = 0
         self.folder: Path | None = None
-        self.ssh_keys = KeyStore(Path("/nonexistent"))
+        self._kept = tempfile.TemporaryDirectory(prefix="simdeck-fake-")
+        store = Store(Path(self._kept.name) / "store" / "runs.sqlite")
+        self.ssh_keys = KeyStore(Path(self._kept.name) / "keys")
+        self.records = Records(store)
+        self.notices = Notices(store, NoticeSettings(), "")
         self.another = False
         self.clusters: tuple[RunCluster, ...] = ()
         self.sent: dict[str, RunRequest] = {}
@@ -200,9 +211,31 @@ class FakeBackend:
     async def resume(self, run_id: str) -> Run:
         return self._change(run_id, paused=False)
 
-    def retry(self, run_id: str, idempotency_key: str | None = None) -> Run:
+    def sweep(self, request: SweepRequest, idempotency_key: str | None = None) -> Sweep:
+        runs = []
+        for point in points(request):
+            run = self.submit(RunRequest(workflow=request.workflow, title=request.title))
+            runs.append((run, inputs_at(request, point), point))
+        return self.records.accept_sweep(request, request.title or "A sweep", runs)
+
+    async def cancel_sweep(self, number: str) -> SweepTable:
+        return self.records.sweep(number)
+
+    async def deletion(self, run_id: str) -> Deletion:
+        return Deletion(run=self.run(run_id), nodes=3, files=1, size=5)
+
+    async def delete(self, run_id: str) -> None:
+        self.run(run_id)
+        del self.runs[run_id]
+
+    def diff(self, left: str, right: str) -> RunDiff:
+        runs = self.run(left), self.run(right)
+        return diff_runs(runs, ({"of": left}, {"of": right}), ({}, {}))
+
+    def retry(self, run_id: str, idempotency_key: str | None = None, changes: dict[str, Any] | None = None) -> Run:
         old = self.run(run_id)
-        new = self.submit(RunRequest(workflow=old.workflow, title=old.title), idempotency_key)
+        request = RunRequest(workflow=old.workflow, title=old.title, inputs=changes or {})
+        new = self.submit(request, idempotency_key)
         return self._change(new.id, retry_of=run_id)
 
     def _change(self, run_id: str, **changes: Any) -> Run:
@@ -330,7 +363,6 @@ class FakeLauncher(Launcher):
             if user not in self.agents:
                 backend = FakeBackend()
                 backend.folder = self.home(user).root
-                backend.ssh_keys = KeyStore(self.home(user).root / "ssh_keys")
                 agent = AgentApp(user, self.home(user), self.settings, FakeInstaller(), backend)
                 await self.stack.enter_async_context(serving(agent.asgi, agent.closing, unix_socket(path)))
                 self.agents[user] = agent

@@ -13,7 +13,7 @@ from simdeck_workflows.client.requests import EventParser
 
 from simdeck_hub import cli_show
 from simdeck_hub.cli_client import rest
-from simdeck_hub.cli_runs import JSON, USER
+from simdeck_hub.cli_finding import JSON, USER
 
 
 @click.command()

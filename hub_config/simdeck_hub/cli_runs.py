@@ -10,11 +10,9 @@ import click
 from simdeck_common.problems import Problem
 from simdeck_workflows.client import Client, Event, Run
 
-from simdeck_hub import cli_inputs, cli_show, cli_workflow
+from simdeck_hub import cli_inputs, cli_run_sets, cli_show, cli_workflow
 from simdeck_hub.cli_client import client
-
-USER = click.option("--user", hidden=True, help="Hub user to act as, where several run as this Unix user.")
-JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for machines.")
+from simdeck_hub.cli_finding import JSON, USER, find
 
 
 @click.command()
@@ -95,6 +93,12 @@ def show(api: Client, found: Run, as_json: bool) -> None:
         cli_show.print_json(body)
     else:
         cli_show.print_run(found)
+        if found.waiting:
+            cli_show.console().print(f"{found.waiting.title}: {found.waiting.detail}", style="yellow")
+        if found.reused:
+            cli_show.console().print(f"{found.reused} of its calculations were taken from earlier runs.")
+        for number, cure in enumerate((found.problem or {}).get("cures", []), start=1):
+            cli_show.console().print(f"Cure {number}: {cure['title']} (simdeck retry {found.id[:8]} --cure {number})")
 
 
 @click.command(name="show")
@@ -220,13 +224,4 @@ def workflows(name: str | None, as_json: bool, user: str) -> None:
     out.print(cli_show.table(("Input", "Kind", "Default", "Unit", "Meaning"), inputs))
 
 
-def find(api: Client, run_id: str) -> Run:
-    """Return the run with this id, or the one whose id begins with it."""
-    if len(run_id) < 36:
-        matching = [one for one in api.runs() if one.id.startswith(run_id)]
-        if len(matching) == 1:
-            return matching[0]
-    return api.run(run_id)
-
-
-COMMANDS = [run, show_run, runs, cancel, outputs, download, workflows, *cli_workflow.COMMANDS]
+COMMANDS = [run, show_run, runs, cancel, outputs, download, workflows, *cli_run_sets.COMMANDS, *cli_workflow.COMMANDS]

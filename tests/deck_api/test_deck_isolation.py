@@ -17,7 +17,7 @@ API = "/services/deck/api/v1"
 SUBMIT = {"workflow": "molecule.optimize"}
 
 # What stands for the path's parameters: things that alice has. A new kind of parameter must be added here.
-PARAMETERS = ("run_id", "key_id", "task_id", "app", "name", "path", "server")
+PARAMETERS = ("run_id", "key_id", "sweep_id", "task_id", "app", "name", "path", "server", "share", "ticket")
 # Routes whose things belong to everybody: the registry's apps, and workflows by their (not personal) names.
 SHARED = {"/store/{app}", "/store/files/{path}", "/workflows/{name}"}
 # Routes that name what anybody may have: bob gets his own.
@@ -33,12 +33,19 @@ async def give_alice(site):
         async with asyncio.timeout(20):
             await alice.get(f"/tasks/{task['id']}/events")
         key = (await alice.post("/ssh_keys", json={"metadata": {"for": "alice's secret"}})).json()
-        await site.launcher.backend("alice").finish(run["id"])
+        vary = {"workflow": "molecule.optimize", "vary": {"charge": [0, 1]}, "title": "alice's secret sweep"}
+        sweep = (await alice.post("/sweeps", json=vary)).json()
+        backend = site.launcher.backend("alice")
+        backend.runs = {run["id"]: backend.runs[run["id"]]}
+        await backend.finish(run["id"])
+        share = (await alice.post("/shares", json={"run": run["id"], "people": ["carol"]})).json()
+        ticket = (await alice.post("/shared", json={"link": share["link"]})).json()["ticket"]
     site.hub.clusters = [cluster_view()]
     site.hub.views["alice"] = {"secretside": queued("secretside")}
     return {
         "server": "secretside", "run_id": run["id"], "task_id": task["id"], "app": "secretapp", "name": "molecule.optimize",
-        "key_id": key["id"], "path": "out/result.html",
+        "key_id": key["id"], "sweep_id": sweep["id"], "path": "out/result.html",
+        "share": share["id"], "ticket": ticket,
     }  # fmt: skip
 
 
@@ -65,7 +72,7 @@ async def test_alice_reads_her_things_and_bob_finds_none_of_them(site):
         for _, path, _ in operations(site, "get"):
             if "{" not in path or path in SHARED:
                 continue
-            url = path.format(**mine)
+            url = path.format(**mine) + (f"?with={mine['run_id']}" if path.endswith("/diff") else "")
             async with asyncio.timeout(20):
                 hers, his = await alice.get(url), await bob.get(url)
             assert hers.status_code == 200, path
@@ -90,7 +97,7 @@ async def test_bob_changes_nothing_of_alices(site):
     mine = await give_alice(site)
     before = site.launcher.backend("alice").runs[mine["run_id"]]
     queued_before = dict(site.hub.views["alice"]["secretside"])
-    bodies = {"/runs/{run_id}": {"title": "bob's"}}
+    bodies = {"/runs/{run_id}": {"title": "bob's"}, "/apps/{app}/pin": {"version": "1.0"}}
     async with site.client(site.hub.token("bob", "runs", "apps:install", "server")) as bob:
         for method, path, _ in operations(site, "post", "patch", "delete", "put"):
             if "{" not in path or path in SHARED or path in NAMED_BY_THE_APP or (method, path) in BOBS_OWN:

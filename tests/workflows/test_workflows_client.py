@@ -110,11 +110,11 @@ async def test_a_lost_answer_is_asked_for_again_with_the_same_key(call: Caller, 
     assert len(api.requests) == 3
 
 
-async def test_a_retry_of_a_run_is_not_sent_twice(call: Caller, api: Api) -> None:
-    api.answers = [httpx.ReadError("gone")]
-    with pytest.raises(httpx.ReadError):
-        await call("retry", "r1")
-    assert len(api.requests) == 1
+async def test_a_retry_whose_answer_was_lost_is_asked_for_again_under_the_same_key(call: Caller, api: Api) -> None:
+    api.answers = [httpx.ReadError("gone"), httpx.Response(202, json=RUN)]
+    await call("retry", "r1", {"steps": 5})
+    assert len({request.headers["idempotency-key"] for request in api.requests}) == 1
+    assert json.loads(api.requests[-1].content) == {"inputs": {"steps": 5}}
 
 
 async def test_a_refusal_is_a_problem(call: Caller, api: Api) -> None:

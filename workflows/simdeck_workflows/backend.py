@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
-import shutil
 from collections import defaultdict
 from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass, field
@@ -21,19 +19,21 @@ from simdeck_common.layout import UserHome
 from simdeck_common.problems import Problem
 
 from simdeck_workflows import clusters, policy
-from simdeck_workflows.checking import check_inputs
+from simdeck_workflows.backend_parts import check, pieces, release, title_of
 from simdeck_workflows.clusters import RunCluster
+from simdeck_workflows.diff import RunDiff, diff_runs
 from simdeck_workflows.drawing import draw
 from simdeck_workflows.installed import InstalledWorkflows
-from simdeck_workflows.models import Event, FileEntry, Run, RunPage, RunRequest, RunState, Workflow
+from simdeck_workflows.models import Deletion, Event, FileEntry, Run, RunPage, RunRequest, RunState, Workflow
 from simdeck_workflows.notices import Notices
 from simdeck_workflows.policy import NoticeSettings, RunPolicy
+from simdeck_workflows.run_records import Records
 from simdeck_workflows.ssh_keys import KeyStore
 from simdeck_workflows.store import Store, digest, new_run
 from simdeck_workflows.supervisor import Supervisor
+from simdeck_workflows.sweeps import Sweep, SweepRequest, SweepTable, inputs_at, label, points
 
 _EVENTS_AT_LEAST_EVERY = 2.0
-_PIECE = 256 * 1024
 _NOTICES_EVERY = 2.0
 KEY_INPUT = "vault_id"
 """The input that names an SSH key of the user's, as HPCWaaS calls it."""
@@ -67,6 +67,7 @@ class Backend:
         self._store = Store(home.workflows / "runs.sqlite")
         self._installed = InstalledWorkflows(home.apps)
         self.ssh_keys = KeyStore(home.workflows / "ssh_keys")
+        self.records = Records(self._store)
         self.notices = Notices(self._store, settings.notices, settings.user)
         self._telling: asyncio.Task[None] | None = None
         self._ends = asyncio.Event()
@@ -134,7 +135,7 @@ class Backend:
         workflow = self.workflow(request.workflow)
         self._check(workflow, request.inputs)
         run = new_run(
-            workflow.name, workflow.app, workflow.app_version, request.title or _title(workflow, request.inputs)
+            workflow.name, workflow.app, workflow.app_version, request.title or title_of(workflow, request.inputs)
         ).model_copy(update={"priority": request.priority, "reuse": request.reuse})
         accepted = self._store.accept(
             run,
@@ -146,18 +147,50 @@ class Backend:
         self._supervisor.nudge()
         return accepted
 
-    def retry(self, run_id: str, idempotency_key: str | None = None) -> Run:
-        """Accept an ended run's inputs anew, for the app's present version. Raises ``run-not-ended``."""
+    def retry(self, run_id: str, idempotency_key: str | None = None, changes: dict[str, Any] | None = None) -> Run:
+        """Accept an ended run's inputs anew, for the app's present version.
+
+        ``changes``: inputs that shall be others this time; null takes one away. Raises ``run-not-ended``.
+        """
         old = self._store.get(run_id)
         if not old.state.ended:
             raise Problem("run-not-ended")
         workflow = self.workflow(old.workflow)
-        inputs = self._store.inputs(run_id)
+        inputs = {**self._store.inputs(run_id), **(changes or {})}
+        inputs = {name: value for name, value in inputs.items() if value is not None or name not in (changes or {})}
         self._check(workflow, inputs)
         run = new_run(workflow.name, workflow.app, workflow.app_version, old.title, retry_of=run_id)
-        accepted = self._store.accept(run, inputs, key=idempotency_key, digest=digest({"retry": run_id}))
+        run = run.model_copy(update={"priority": old.priority})
+        asked = {"retry": run_id} | ({"inputs": changes} if changes else {})
+        accepted = self._store.accept(run, inputs, key=idempotency_key, digest=digest(asked))
         self._supervisor.nudge()
         return accepted
+
+    # --- sweeps --------------------------------------------------------------------------------------------------
+
+    def sweep(self, request: SweepRequest, idempotency_key: str | None = None) -> Sweep:
+        """Accept a sweep: all its runs, or none. Raises what ``submit`` does."""
+        workflow = self.workflow(request.workflow)
+        title = request.title or f"{workflow.title}: {', '.join(request.vary)}"
+        rows = []
+        for point in points(request):
+            inputs = inputs_at(request, point)
+            self._check(workflow, inputs)
+            made = new_run(workflow.name, workflow.app, workflow.app_version, f"{title}: {label(point)}"[:200])
+            rows.append((made.model_copy(update={"priority": request.priority, "reuse": request.reuse}), inputs, point))
+        asked = digest(request.model_dump(mode="json", exclude_defaults=True))
+        found = self.records.accept_sweep(request, title, rows, key=idempotency_key, digest=asked)
+        self._supervisor.nudge()
+        return found
+
+    async def cancel_sweep(self, number: str) -> SweepTable:
+        """Want all runs of a sweep cancelled that have not ended."""
+        for run_id in await asyncio.to_thread(self.records.unfinished_in, number):
+            with contextlib.suppress(Problem):
+                await self.cancel(run_id)
+        return await asyncio.to_thread(self.records.sweep, number)
+
+    # --- lists, wishes -------------------------------------------------------------------------------------------
 
     def list_runs(
         self,
@@ -196,6 +229,25 @@ class Backend:
         run = self._store.set_paused(run_id, False)
         self._told(run_id)
         return run
+
+    async def deletion(self, run_id: str) -> Deletion:
+        """What deleting a run takes away. Raises ``run-not-ended``, ``run-in-use``."""
+        run = self._store.get(run_id)
+        if not run.state.ended:
+            raise Problem("run-not-ended")
+        return Deletion(run=run, **(await self._of_process(run_id, "deletion", {})))
+
+    async def delete(self, run_id: str) -> None:
+        """Delete a run: provenance, files, working directories, its record. Raises as ``deletion`` does."""
+        await self.deletion(run_id)
+        await self._of_process(run_id, "delete", None)
+        await asyncio.to_thread(self.records.delete, run_id)
+
+    def diff(self, left: str, right: str) -> RunDiff:
+        """What differs between two runs. Raises ``run-not-found``."""
+        runs = self._store.get(left), self._store.get(right)
+        inputs = self._store.inputs(left), self._store.inputs(right)
+        return diff_runs(runs, inputs, (self.outputs(left), self.outputs(right)))
 
     def active(self) -> bool:
         """Whether any run is unfinished, or an ended one's notice has not been taken yet."""
@@ -257,7 +309,7 @@ class Backend:
         """Return the bytes of a file, piece by piece. Raises ``run-file-not-found`` before the first piece."""
         if self._store.get(run_id).process is None:
             raise Problem("run-file-not-found", path=path)
-        return _pieces(Path(await self._supervisor.call("export", run=run_id, path=path)))
+        return pieces(Path(await self._supervisor.call("export", run=run_id, path=path)))
 
     async def log(self, run_id: str) -> str:
         return str(await self._of_process(run_id, "log", ""))
@@ -277,7 +329,7 @@ class Backend:
     @staticmethod
     def release(path: Path) -> None:
         """Delete a file that was handed over, with its folder."""
-        shutil.rmtree(path.parent, ignore_errors=True)
+        release(path)
 
     # --- below ---------------------------------------------------------------------------------------------------
 
@@ -299,7 +351,7 @@ class Backend:
                 LOG.exception("notices could not be sent; they are tried again")
 
     def _check(self, workflow: Workflow, inputs: dict[str, Any]) -> None:
-        _check(workflow, inputs)
+        check(workflow, inputs)
         key = inputs.get(KEY_INPUT)
         if isinstance(key, str) and key and KEY_INPUT in workflow.input_schema.get("properties", {}):
             try:
@@ -315,27 +367,3 @@ class Backend:
         self._ends.set()
         for reader in self._readers.get(run_id, ()):
             reader.set()
-
-
-async def _pieces(path: Path) -> AsyncIterator[bytes]:
-    try:
-        with path.open("rb") as stream:
-            while piece := await asyncio.to_thread(stream.read, _PIECE):
-                yield piece
-    finally:
-        Backend.release(path)
-
-
-def _check(workflow: Workflow, inputs: dict[str, Any]) -> None:
-    try:
-        json.dumps(inputs, allow_nan=False)
-    except ValueError:
-        raise Problem("invalid-input", field="inputs", detail="NaN and infinite numbers cannot be inputs.") from None
-    check_inputs(workflow.input_schema, inputs)
-
-
-def _title(workflow: Workflow, inputs: dict[str, Any]) -> str:
-    """The workflow's title, with the name of the first file among the inputs."""
-    names = (str(value["name"]) for value in inputs.values() if isinstance(value, dict) and value.get("name"))
-    name = next(names, None)
-    return f"{workflow.title}: {name}"[:200] if name else workflow.title

@@ -127,6 +127,17 @@ class Run(BaseModel):
     sweep: str | None = Field(default=None, description="The sweep it belongs to.")
 
 
+class Deletion(BaseModel):
+    """What goes when a run is deleted. Sizes in bytes."""
+
+    run: Run
+    nodes: int = Field(default=0, description="Nodes of the provenance graph.")
+    files: int = Field(default=0, description="Files kept in them.")
+    size: int = Field(default=0, description="What these files take.")
+    folders: int = Field(default=0, description="Working directories of its calculations.")
+    scratch: int = Field(default=0, description="What these take on the disk.")
+
+
 class RunPage(BaseModel):
     """Runs, newest first. ``next_cursor`` fetches the following page; null on the last one."""
 

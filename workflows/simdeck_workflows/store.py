@@ -68,8 +68,8 @@ class Store:
         with contextlib.suppress(FileExistsError):
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         self._engine = sa.create_engine(f"sqlite:///{path}", connect_args={"timeout": 60})
-        sa.event.listen(self._engine, "connect", _on_connect)
-        sa.event.listen(self._engine, "begin", _on_begin)
+        sa.event.listen(self._engine, "connect", store_tables.on_connect)
+        sa.event.listen(self._engine, "begin", store_tables.on_begin)
         with self.writing() as connection:
             store_tables.make(connection)
 
@@ -102,7 +102,7 @@ class Store:
                         raise Problem("idempotency-conflict")
                     return _get(connection, known.run)
                 connection.execute(sa.insert(KEYS).values(key=key, run=run.id, digest=digest))
-            _add(connection, run, inputs, notify)
+            add_run(connection, run, inputs, notify)
             return run
 
     def want_cancel(self, run_id: str) -> Run:
@@ -161,7 +161,7 @@ class Store:
             query = query.where(RUNS.c.workflow.in_(sorted(only)))
         with self.reading() as connection:
             rows = connection.execute(query).all()
-        items = [_run(row) for row in rows[:limit]]
+        items = [run_of(row) for row in rows[:limit]]
         return RunPage(items=items, next_cursor=str(rows[limit - 1].n) if len(rows) > limit else None)
 
     def inputs(self, run_id: str) -> dict[str, Any]:
@@ -205,7 +205,7 @@ class Store:
         )
         with self.reading() as connection:
             rows = connection.execute(query).all()
-        return [Unfinished(_run(row), row.inputs, row.wanted) for row in rows]
+        return [Unfinished(run_of(row), row.inputs, row.wanted) for row in rows]
 
     def begin(self, run_id: str, process: str) -> bool:
         """Note that the run is now the AiiDA process ``process`` (UUID). False if it was noted before."""
@@ -227,6 +227,7 @@ class Store:
         summary: dict[str, Any] | None = None,
         problem: dict[str, Any] | None = None,
         outputs: dict[str, Any] | None = None,
+        reused: int = 0,
     ) -> bool:
         """Note the end of a run, once. False if it had ended before."""
         if not state.ended:
@@ -241,6 +242,7 @@ class Store:
                     summary=summary,
                     problem=problem,
                     outputs=outputs or {},
+                    reused=reused,
                     paused=False,
                     wanted=None,
                     waiting=None,
@@ -328,20 +330,13 @@ def digest(body: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(body, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
-def _on_connect(connection: Any, _record: Any) -> None:
-    # The driver must not open transactions by itself: it would do so deferred, and a deferred transaction that turns
-    # into a writer fails at once when another process has written meanwhile.
-    connection.isolation_level = None
-    connection.execute("PRAGMA journal_mode=WAL")
-    connection.execute("PRAGMA synchronous=FULL")
+def run_columns() -> list[sa.ColumnElement[Any]]:
+    """The columns that ``run_of`` makes a run of."""
+    return list(_RUN_COLUMNS)
 
 
-def _on_begin(connection: sa.Connection) -> None:
-    writes = connection.get_execution_options().get("simdeck_write", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-def _run(row: sa.Row[Any]) -> Run:
+def run_of(row: sa.Row[Any]) -> Run:
+    """The run in a row of ``run_columns``."""
     values = row._mapping
     return Run.model_validate({name: values[name] for name in Run.model_fields})
 
@@ -350,10 +345,11 @@ def _get(connection: sa.Connection, run_id: str) -> Run:
     row = connection.execute(sa.select(*_RUN_COLUMNS).where(RUNS.c.id == run_id)).one_or_none()
     if row is None:
         raise Problem("run-not-found", run=run_id)
-    return _run(row)
+    return run_of(row)
 
 
-def _add(connection: sa.Connection, run: Run, inputs: dict[str, Any], notify: Notify | None) -> None:
+def add_run(connection: sa.Connection, run: Run, inputs: dict[str, Any], notify: Notify | None) -> None:
+    """Write an accepted run, its first event, and who is told of its end."""
     values = run.model_dump(mode="json", exclude={"cancelling"})
     connection.execute(sa.insert(RUNS).values(**values, inputs=inputs))
     _tell(connection, run.id, [_state_event(run.state, run.paused)])

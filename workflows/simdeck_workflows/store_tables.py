@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 
 META = sa.MetaData()
@@ -101,3 +103,18 @@ def make(connection: sa.Connection) -> None:
                 f"ALTER TABLE runs ADD COLUMN {sa.schema.CreateColumn(column).compile(connection)}"
             )
     connection.exec_driver_sql("CREATE INDEX IF NOT EXISTS ix_runs_sweep ON runs (sweep)")
+
+
+def on_connect(connection: Any, _record: Any) -> None:
+    """Set up a connection that was opened."""
+    # The driver must not open transactions by itself: it would do so deferred, and a deferred transaction that turns
+    # into a writer fails at once when another process has written meanwhile.
+    connection.isolation_level = None
+    connection.execute("PRAGMA journal_mode=WAL")
+    connection.execute("PRAGMA synchronous=FULL")
+
+
+def on_begin(connection: sa.Connection) -> None:
+    """Begin a transaction; one that may write takes its turn at once."""
+    writes = connection.get_execution_options().get("simdeck_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

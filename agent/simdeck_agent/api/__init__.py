@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
 
-from simdeck_agent.api import apps, form, runs, ssh_keys, status, tasks, workflows
+from simdeck_agent.api import apps, form, run_sets, runs, ssh_keys, status, tasks, workflows
 from simdeck_agent.api.parts import SCOPE_KEY
 
 ROUTERS: tuple[APIRouter, ...] = (
@@ -21,6 +21,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     workflows.router,
     form.router,
     runs.router,
+    run_sets.router,
     ssh_keys.router,
 )
 

@@ -17,6 +17,7 @@ from simdeck_agent.models import now
 from simdeck_agent.pins import Pins
 from simdeck_agent.ports import AppInstaller, WorkflowBackend
 from simdeck_agent.problem_answers import MEDIA_TYPE, ProblemModel
+from simdeck_agent.shares import Shares
 from simdeck_agent.site_apps import SiteApps
 from simdeck_agent.tasks import Tasks
 
@@ -40,6 +41,7 @@ class Agent:
     mark: Callable[[], None]
     closing: asyncio.Event
     pins: Pins
+    shares: Shares
     started: str = field(default_factory=now)
     policy: AppPolicy = OPEN
     site_apps: SiteApps | None = None

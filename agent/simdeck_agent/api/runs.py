@@ -40,6 +40,16 @@ class RenameRequest(BaseModel):
     title: str = Field(min_length=1, max_length=200)
 
 
+class RetryRequest(BaseModel):
+    """What shall be different this time."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    inputs: dict[str, Any] = Field(
+        default_factory=dict, description="Inputs with other values; null takes one away. The rest stays as it was."
+    )
+
+
 class Events(BaseModel):
     """Events of a run. ``ended``: there are no more, and there will be none."""
 
@@ -242,13 +252,18 @@ async def resume_run(run_id: str, response: Response, agent: Agent = Depends(age
     return _accepted(response, await agent.backend.resume(run_id))
 
 
-@router.post("/runs/{run_id}/retry", status_code=202, responses=refusals(404, 409), **declare("runs"))
+@router.post("/runs/{run_id}/retry", status_code=202, responses=refusals(404, 409, 422), **declare("runs"))
 async def retry_run(
-    run_id: str, response: Response, idempotency_key: IdempotencyKey = None, agent: Agent = Depends(agent_of)
+    run_id: str,
+    response: Response,
+    body: RetryRequest | None = None,
+    idempotency_key: IdempotencyKey = None,
+    agent: Agent = Depends(agent_of),
 ) -> Run:
-    """Run the same inputs again as a new run, whose `retry_of` is this one."""
+    """Run the same inputs again, or changed ones, as a new run, whose `retry_of` is this one."""
     await in_thread(agent.mark)
-    return _accepted(response, await in_thread(agent.backend.retry, run_id, idempotency_key))
+    changes = body.inputs if body is not None else None
+    return _accepted(response, await in_thread(agent.backend.retry, run_id, idempotency_key, changes))
 
 
 async def _chunks(found: bytes | AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -21,6 +21,13 @@ ENTRIES: dict[str, Entry] = {
     "run-not-ended": Entry(
         409, "The run goes on", "This can only be done to a run that has ended.", "Wait for its end, or cancel it."
     ),
+    "run-in-use": Entry(
+        409,
+        "Another run used its results",
+        "Processes of {others} took results of this run; deleting it would take them along.",
+        "Delete those first.",
+    ),
+    "sweep-not-found": Entry(404, "No such sweep", "You have no sweep {sweep}.", "List your sweeps to see their ids."),
     "run-file-not-found": Entry(
         404, "No such file", "The run has no file {path}.", "List the run's files to see their paths."
     ),

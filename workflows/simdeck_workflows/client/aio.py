@@ -113,9 +113,33 @@ class AsyncClient:
     async def resume(self, run_id: str) -> Run:
         return await self._act(run_id, "resume")
 
-    async def retry(self, run_id: str) -> Run:
-        """Have an ended run done again with the same inputs; returns the new run."""
-        return await self._act(run_id, "retry")
+    async def retry(self, run_id: str, inputs: dict[str, Any] | None = None) -> Run:
+        """Have an ended run done again, with these inputs changed; returns the new run."""
+        return Run.model_validate(await self._json(requests.retry(run_id, inputs)))
+
+    async def deletion(self, run_id: str) -> dict[str, Any]:
+        """What deleting a run takes away: ``nodes``, ``files``, ``size``, ``folders``, ``scratch`` (bytes)."""
+        return dict(await self._json(requests.run(run_id, "deletion")))
+
+    async def delete(self, run_id: str) -> None:
+        """Delete an ended run with everything it made."""
+        await self._send(Request("DELETE", requests.run(run_id).path))
+
+    async def diff(self, left: str, right: str) -> dict[str, Any]:
+        """What differs between two runs: lists ``run``, ``inputs``, ``outputs`` of ``path``, ``left``, ``right``."""
+        request = Request("GET", requests.run(left, "diff").path, params={"with": right})
+        return dict(await self._json(request))
+
+    async def sweep(
+        self, workflow: str, inputs: dict[str, Any], vary: dict[str, list[Any]], *, key: str | None = None, **more: Any
+    ) -> dict[str, Any]:
+        """Submit a workflow over many values of some inputs. ``more``: ``mode``, ``title``, ``priority``, ``reuse``."""
+        body = {"workflow": workflow, "inputs": inputs, "vary": vary, **more}
+        return dict(await self._json(requests.sweep(body, key)))
+
+    async def sweep_table(self, sweep_id: str) -> dict[str, Any]:
+        """A sweep with its results: ``varied``, ``columns``, ``rows``."""
+        return dict(await self._json(Request("GET", f"sweeps/{sweep_id}")))
 
     async def wait(
         self,

@@ -80,9 +80,20 @@ def run(run_id: str, *rest: str) -> Request:
     return Request("GET", "/".join(["runs", quote(run_id, safe=""), *(quote(part) for part in rest)]))
 
 
+def retry(run_id: str, inputs: dict[str, Any] | None) -> Request:
+    """A retry, with changed inputs if given. Like a submission it carries a key: it can be sent twice."""
+    body = {"inputs": inputs} if inputs else None
+    path = f"runs/{quote(run_id, safe='')}/retry"
+    return Request("POST", path, body=body, headers={"Idempotency-Key": str(uuid.uuid4())})
+
+
+def sweep(body: dict[str, Any], key: str | None) -> Request:
+    return Request("POST", "sweeps", body=body, headers={"Idempotency-Key": key or str(uuid.uuid4())})
+
+
 def act(run_id: str, action: str) -> Request:
-    """``POST /runs/{id}/<action>``. All but ``retry`` may be repeated."""
-    return Request("POST", f"runs/{quote(run_id, safe='')}/{action}", repeatable=action != "retry")
+    """``POST /runs/{id}/<action>``. May be repeated."""
+    return Request("POST", f"runs/{quote(run_id, safe='')}/{action}")
 
 
 def rename(run_id: str, title: str) -> Request:

@@ -112,9 +112,33 @@ class Client:
     def resume(self, run_id: str) -> Run:
         return self._act(run_id, "resume")
 
-    def retry(self, run_id: str) -> Run:
-        """Have an ended run done again with the same inputs; returns the new run."""
-        return self._act(run_id, "retry")
+    def retry(self, run_id: str, inputs: dict[str, Any] | None = None) -> Run:
+        """Have an ended run done again, with these inputs changed; returns the new run."""
+        return Run.model_validate(self._json(requests.retry(run_id, inputs)))
+
+    def deletion(self, run_id: str) -> dict[str, Any]:
+        """What deleting a run takes away: ``nodes``, ``files``, ``size``, ``folders``, ``scratch`` (bytes)."""
+        return dict(self._json(requests.run(run_id, "deletion")))
+
+    def delete(self, run_id: str) -> None:
+        """Delete an ended run with everything it made."""
+        self._send(Request("DELETE", requests.run(run_id).path))
+
+    def diff(self, left: str, right: str) -> dict[str, Any]:
+        """What differs between two runs: lists ``run``, ``inputs``, ``outputs`` of ``path``, ``left``, ``right``."""
+        request = Request("GET", requests.run(left, "diff").path, params={"with": right})
+        return dict(self._json(request))
+
+    def sweep(
+        self, workflow: str, inputs: dict[str, Any], vary: dict[str, list[Any]], *, key: str | None = None, **more: Any
+    ) -> dict[str, Any]:
+        """Submit a workflow over many values of some inputs. ``more``: ``mode``, ``title``, ``priority``, ``reuse``."""
+        body = {"workflow": workflow, "inputs": inputs, "vary": vary, **more}
+        return dict(self._json(requests.sweep(body, key)))
+
+    def sweep_table(self, sweep_id: str) -> dict[str, Any]:
+        """A sweep with its results: ``varied``, ``columns``, ``rows``."""
+        return dict(self._json(Request("GET", f"sweeps/{sweep_id}")))
 
     def wait(
         self, run_id: str, *, timeout: float | None = None, on_event: Callable[[Event], None] | None = None

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from simdeck_workflows.engine import tree
+from simdeck_workflows.engine import reuse, tree
 from simdeck_workflows.store import NewEvent, Store
 
 LOG = logging.getLogger(__name__)
@@ -31,6 +31,8 @@ def step_event(node: Any) -> NewEvent:
         "kind": kind_of(node),
         "state": state,
     }
+    if (taken := reuse.source(node)) is not None:
+        data["reused_from"] = taken
     if node.exit_status is not None:
         data["exit_status"] = node.exit_status
         if node.exit_message:

@@ -6,7 +6,7 @@ from typing import Any
 
 from aiida import orm
 
-from simdeck_workflows.engine import tree
+from simdeck_workflows.engine import reuse, tree
 from simdeck_workflows.engine.values import to_json
 
 _LINK_KINDS = {
@@ -81,6 +81,8 @@ def _process(node: Any) -> dict[str, Any]:
         "title": tree.title(node),
         "state": tree.state_name(node),
     }
+    if (taken := reuse.source(node)) is not None:
+        body["reused_from"] = taken
     if node.exit_status is not None:
         body["exit_status"] = node.exit_status
     return body

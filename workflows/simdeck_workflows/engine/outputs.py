@@ -67,9 +67,34 @@ def ending(node: Any) -> tuple[RunState, dict[str, Any] | None]:
         if (cause := slurm_ends.cause(node)) is not None:
             return RunState.FAILED, cause.to_json()
         message = (node.exit_message or f"exit status {node.exit_status}").rstrip(".")
-        return RunState.FAILED, Problem("calculation-failed", message=f"{message}.").to_json()
+        problem = Problem("calculation-failed", message=f"{message}.").to_json()
+        if found := cures(node):
+            problem["cures"] = found
+        return RunState.FAILED, problem
     error = (node.exception or "an unknown error").strip().splitlines()[-1]
     return RunState.FAILED, Problem("workflow-crashed", message=error).to_json()
+
+
+def cures(node: Any) -> list[dict[str, Any]]:
+    """What the workflow's author says helps against the exit status: ``[{title, inputs}]``, inputs to retry with.
+
+    ``SIMDECK["cures"] = {310: [{"title": "Twice the steps", "scale": {"steps": 2}, "inputs": {"mixing": 0.3}}]}``:
+    ``inputs`` are values, ``scale`` are factors of what the run had.
+    """
+    said = tree.declared(node).get("cures") or {}
+    inputs = {link.link_label: link.node for link in node.base.links.get_incoming(node_class=orm.Data).all()}
+    found = []
+    for cure in said.get(node.exit_status) or ():
+        values = dict(cure.get("inputs") or {})
+        for name, factor in (cure.get("scale") or {}).items():
+            had = inputs.get(name)
+            if isinstance(had, orm.Int):
+                values[name] = round(had.value * factor)
+            elif isinstance(had, orm.Float):
+                values[name] = had.value * factor
+        if values:
+            found.append({"title": str(cure.get("title") or "Try other inputs"), "inputs": values})
+    return found
 
 
 def files(node: Any) -> list[Location]:

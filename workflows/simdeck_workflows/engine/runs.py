@@ -7,9 +7,11 @@ gap. It is called when something was asked for, when a process changed, and now 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import signal
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Any
 
 from aiida import orm
@@ -20,7 +22,7 @@ from simdeck_common.layout import UserHome
 from simdeck_common.problems import Problem
 
 from simdeck_workflows import clusters, policy
-from simdeck_workflows.engine import inputs, outputs, scheduler_slurm, tree
+from simdeck_workflows.engine import inputs, outputs, removal, reuse, scheduler_slurm, tree
 from simdeck_workflows.engine.control import Control
 from simdeck_workflows.engine.events import Tails, step_event
 from simdeck_workflows.engine.gate import Gate
@@ -147,7 +149,12 @@ class Runs:
             metadata: dict[str, Any] = {"label": run.id, "description": run.title}
             if issubclass(process, CalcJob):
                 metadata["options"] = {"resources": {"num_machines": 1, "num_mpiprocs_per_machine": 1}}
-            return self._runner.submit(process, {**nodes, "metadata": metadata})
+            with reuse.whole(process) if run.reuse else contextlib.nullcontext():
+                node = self._runner.submit(process, {**nodes, "metadata": metadata})
+            if run.reuse:
+                # Its steps begin after this; a crash in between computes them anew, which is never wrong.
+                reuse.want(node)
+            return node
         except Problem as problem:
             state = RunState.REJECTED if problem.status == 422 else RunState.FAILED
             self._end(run, state, problem.to_json())
@@ -244,6 +251,22 @@ class Runs:
             if run.state is RunState.RUNNING and not (self._clusters and tree.state_name(node) == "killed"):
                 self._finish(run, self._nodes.get(run_id, node))
 
+    def scratch(self) -> list[Path]:
+        """The folders that working directories lie in."""
+        return [self._home.workflows / "scratch", *(cluster.scratch_folder(self._home) for cluster in self._clusters)]
+
+    def deletion(self, run: Run) -> dict[str, Any]:
+        """What deleting the run takes away. Raises ``run-in-use``."""
+        node = self.node(run)
+        nothing = {"nodes": 0, "files": 0, "size": 0, "folders": 0, "scratch": 0}
+        return nothing if node is None else removal.preview(node, self.scratch())
+
+    def delete(self, run: Run) -> None:
+        """Delete everything of an ended run but its record. Raises ``run-in-use``."""
+        if (node := self.node(run)) is not None:
+            removal.remove(node, self.scratch())
+        self._run_of.clear()
+
     def read_progress(self) -> None:
         """Turn new lines of all progress files into events."""
         for run_id in self.tails.read():
@@ -280,12 +303,13 @@ class Runs:
         self._told(run.id, processes)
         state, problem = outputs.ending(node)
         values = outputs.outputs(node)
+        taken = sum(reuse.source(process) is not None for process in processes)
         headline: dict[str, Any] | None = None
         if state is RunState.FINISHED:
             headline = outputs.summary(values, process_class(run.workflow))
         elif as_state is not None:
             state, problem = as_state, None
-        self._end(run, state, problem, headline, values)
+        self._end(run, state, problem, headline, values, taken)
         for process in processes:
             self._run_of.pop(process.pk, None)
 
@@ -326,8 +350,9 @@ class Runs:
         problem: dict[str, Any] | None,
         headline: dict[str, Any] | None = None,
         values: dict[str, Any] | None = None,
+        reused: int = 0,
     ) -> None:
-        self._store.end(run.id, state, summary=headline, problem=problem, outputs=values)
+        self._store.end(run.id, state, summary=headline, problem=problem, outputs=values, reused=reused)
         self._nodes.pop(run.id, None)
         self._cleared.discard(run.id)
         self._priorities.pop(run.id, None)

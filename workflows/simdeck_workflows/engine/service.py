@@ -37,7 +37,7 @@ class Service:
     def handlers(self) -> dict[str, Handler]:
         methods: list[Callable[..., Any]] = [
             self.nudge, self.status, self.stop, self.validate, self.outputs, self.files, self.export, self.log,
-            self.graph, self.archive,
+            self.graph, self.archive, self.deletion, self.delete,
         ]  # fmt: skip
         return {method.__name__: self._used(method) for method in methods}
 
@@ -100,6 +100,17 @@ class Service:
             values = {} if node is None else outputs.outputs(node)
         write_archive(target, found, self._store.inputs(run), values, node)
         return str(target)
+
+    async def deletion(self, run: str) -> dict[str, Any]:
+        """What deleting the run takes away."""
+        return self.runs.deletion(self._store.get(run))
+
+    async def delete(self, run: str) -> None:
+        """Delete the run's nodes and working directories; its record is the caller's."""
+        found = self._store.get(run)
+        if not found.state.ended:
+            raise Problem("run-not-ended")
+        self.runs.delete(found)
 
     def _handover(self) -> Path:
         base = private_dir(self._home.workflows / "handover")

@@ -68,7 +68,7 @@ class Worker:
         from aiida.manage import get_manager
 
         from simdeck_workflows import clusters
-        from simdeck_workflows.engine import checkpoints, gate, slurm_options
+        from simdeck_workflows.engine import checkpoints, gate, reuse, slurm_options
         from simdeck_workflows.engine.broker import BrokerThread
         from simdeck_workflows.engine.daemon_desk import DaemonDesk, end_plain_daemon
         from simdeck_workflows.engine.recover import remove_leftovers
@@ -100,6 +100,7 @@ class Worker:
         self._runs.gate.adopt(unfinished)
         self._runs.gate.on_pause_end = self._wake.set
         gate.install(self._runs.gate)
+        reuse.install()
         runner.communicator.add_broadcast_subscriber(self._on_broadcast)
         for node in unfinished:
             # Known to its parent's checkpoint, if it has one: nothing to wait for.
