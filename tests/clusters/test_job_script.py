@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -295,3 +296,18 @@ def test_a_container_runs_the_server_inside_with_its_binds(runtime, begin):
     assert words[: len(begin)] == begin
     assert words[-2:] == ["/usr/bin/server", "--x"]
     assert "/mnt" in " ".join(words)
+
+
+def test_nothing_a_server_started_outlives_the_script(tmp_path):
+    kernel = "import os, signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(os.getpid(), flush=True); time.sleep(60)"
+    program = python(
+        tmp_path,
+        "import os, subprocess, sys",
+        f"kernel = subprocess.Popen([sys.executable, '-c', {kernel!r}], start_new_session=True, stdout=subprocess.PIPE)",
+        "open('kernel.pid', 'wb').write(kernel.stdout.readline())",
+        "os.kill(os.getpid(), 9)",
+    )
+    code, record, _ = Run(tmp_path, command=program).end()
+    assert (code, record.code) == (137, 137)
+    kernel_pid = (tmp_path / "kernel.pid").read_text().strip()
+    assert not Path("/proc", kernel_pid).exists() or " Z " in Path("/proc", kernel_pid, "stat").read_text()
