@@ -15,11 +15,13 @@ from simdeck_common.layout import UserHome, private_dir
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from simdeck_agent import api, problem_answers
+from simdeck_agent.api import sharing
 from simdeck_agent.api.parts import Agent, follow_site
 from simdeck_agent.launcher import ACTIVE_MARKER
 from simdeck_agent.pins import Pins
 from simdeck_agent.ports import AppInstaller, WorkflowBackend
 from simdeck_agent.settings import AgentSettings
+from simdeck_agent.shares import Shares
 from simdeck_agent.site_apps import SiteApps
 from simdeck_agent.task_store import TaskStore
 from simdeck_agent.tasks import Tasks
@@ -79,13 +81,16 @@ class AgentApp:
         )
         self.app.state.agent = Agent(
             user, installer, backend, self.tasks, self.mark, self.closing,
-            pins=Pins(home.agent / "pins.json"), policy=settings.apps,
+            pins=Pins(home.agent / "pins.json"), shares=Shares(home.agent / "shares.sqlite"), policy=settings.apps,
             site_apps=SiteApps(installer, backend, settings.apps),
         )  # fmt: skip
         problem_answers.install(self.app)
         for router in api.ROUTERS:
             self.app.include_router(router, dependencies=[Depends(follow_site)] if router in api.OF_APPS else [])
-        self.asgi = Activity(self.app)
+        # Not among the routers that the deck serves as they are.
+        self.app.include_router(sharing.router)
+        self.app.include_router(sharing.shared)
+        self.asgi = Activity(sharing.ShareGate(self.app))
 
     def mark(self) -> None:
         """Write the marker that has the launcher start this agent again if it dies."""

@@ -44,6 +44,8 @@ from simdeck_deck.pages.frame import problem_page, wants_page
 from simdeck_deck.scopes import OPEN
 from simdeck_deck.security import STATIC, SecurityHeaders
 from simdeck_deck.settings import DeckSettings
+from simdeck_deck.sharing import Sharing
+from simdeck_deck.sharing_routes import router as sharing_router
 from simdeck_deck.store import Store
 from simdeck_deck.trail import Trail
 from simdeck_deck.usage import Usage
@@ -61,12 +63,13 @@ class Deck:
     keys: Keys
     auth: Auth
     agents: Agents
+    office: Office
     hub: HubAPI
     registries: Registries
-    office: Office
     store: Store
     servers: HubServers
     usage: Usage
+    sharing: Sharing
     closing: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -88,10 +91,11 @@ def make_deck(settings: DeckSettings, launcher: BaseLauncher | None = None) -> D
         keys=keys,
         auth=auth,
         agents=agents,
+        office=Office(registries, audit, offered),
         hub=hub,
         usage=usage,
+        sharing=Sharing(agents, keys, settings.prefix),
         registries=registries,
-        office=Office(registries, audit, offered),
         store=store,
         servers=HubServers(hub, Choices(settings.data / "deck"), registries),
     )
@@ -133,6 +137,7 @@ def create_app(deck: Deck, *, watch_seconds: float = WATCH_SECONDS) -> FastAPI:
         server_routes.router,
         servers_routes.router,
         store_routes.router,
+        sharing_router,
         admin_routes.router,
         _documents(),
     ]

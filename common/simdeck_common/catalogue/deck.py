@@ -68,6 +68,24 @@ ENTRIES: dict[str, Entry] = {
         "The request is larger than {limit}.",
         "Send less, or put large files where the run can read them.",
     ),
+    "share-not-found": Entry(
+        404,
+        "There is nothing shared here",
+        "The link is not complete, or what it leads to is not shared with you.",
+        "Ask whoever gave you the link to share it with your name, and open the whole link again.",
+    ),
+    "share-owner-away": Entry(
+        503,
+        "This cannot be shown now",
+        "The process of {owner} that shows what is shared does not answer.",
+        "Try again in a moment; if this stays, tell {owner}.",
+    ),
+    "share-ended": Entry(
+        410,
+        "The share is over",
+        "It was shared with you, but has expired or was taken back.",
+        "Ask its owner to share it anew.",
+    ),
     "server-start-failed": Entry(
         502,
         "The server did not start",
