@@ -303,7 +303,7 @@ def test_nothing_a_server_started_outlives_the_script(tmp_path):
     program = python(
         tmp_path,
         "import os, subprocess, sys",
-        f"kernel = subprocess.Popen([sys.executable, '-c', {kernel!r}], start_new_session=True, stdout=subprocess.PIPE)",
+        f"kernel = subprocess.Popen([sys.executable, '-c', {kernel!r}], start_new_session=True, stdout=-1, stderr=-3)",
         "open('kernel.pid', 'wb').write(kernel.stdout.readline())",
         "os.kill(os.getpid(), 9)",
     )
