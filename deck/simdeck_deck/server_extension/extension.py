@@ -21,6 +21,7 @@ from simdeck_deck.server_extension.frontend import Frontend
 from simdeck_deck.server_extension.page import AppHandler, CloseHandler, PageHandler
 from simdeck_deck.server_extension.pool import WarmPool
 from simdeck_deck.server_extension.routing import OfKind
+from simdeck_deck.server_extension.static_pages import StaticHandler
 from simdeck_deck.server_extension.walltime import HOOKS, Walltime
 
 SETTING = "simdeck_deck"
@@ -60,6 +61,7 @@ def load(server_app: Any) -> None:
             (f"{base}/api/close/([0-9a-f-]+)", CloseHandler),
             (f"{base}/api/program/([^/]+)", ProgramHandler, {"programs": programs}),
             (OfKind(f"{base}/([^/]+)/(.*)$", settings, "command"), CommandHandler, {**page, "programs": programs}),
+            (OfKind(f"{base}/([^/]+)/(.*)$", settings, "static"), StaticHandler, common),
             (f"{base}/([^/]+)", PageHandler, {**page, "redirect": True}),
             (f"{base}/([^/]+)/", AppHandler, page),
             (f"{base}/([^/]+)/([^/]+)", PageHandler, page),
