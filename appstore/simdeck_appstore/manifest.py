@@ -19,6 +19,7 @@ from simdeck_common.problems import Problem
 
 from simdeck_appstore.images import check_image
 from simdeck_appstore.lockfile import check_lock
+from simdeck_appstore.texts import fault_of_words
 from simdeck_appstore.toml_lines import line_of
 
 LOGO_BYTES = 100 * 1024
@@ -36,8 +37,9 @@ def _inside(value: str) -> str:
 
 
 def _sentence(value: str) -> str:
-    if not value.strip():
-        raise ValueError("must not be empty")
+    fault = fault_of_words(value)
+    if fault:
+        raise ValueError(fault)
     return value.strip()
 
 

@@ -16,6 +16,7 @@ from simdeck_appstore.hashing import file_ref, sha256_of, tree_hash
 from simdeck_appstore.manifest import Project, load_project
 from simdeck_appstore.models import Citation, CommandEntry, Entry, FileRef, Links, NotebookEntry, Release, Resources
 from simdeck_appstore.sources import ReleaseSpec, locate
+from simdeck_appstore.texts import fault_of_description
 from simdeck_appstore.wheels import WheelBuilder, WheelInfo, inspect_wheel, unpack_description
 
 RECORD_FORMAT = "2"
@@ -119,6 +120,9 @@ def make_record(
         project = load_project(unpack_description(wheel, scratch / "description"))
     info = inspect_wheel(wheel)
     _check_wheel(spec, project, info)
+    fault = fault_of_description(info.description)
+    if fault:
+        raise Problem("source-invalid", url=spec.url, reason=f"its description {fault}")
     manifest = project.manifest
     entry: Entry
     if manifest.entry.kind == "notebook":

@@ -24,6 +24,8 @@ from simdeck_appstore.search import SearchIndex
 
 INDEX = "api/v2/index.json"
 CHUNK = 256 * 1024
+LARGEST_DOCUMENT = 64 * 1024 * 1024
+"""Bytes of a document or picture; a server that sends more is not read to its end."""
 
 
 class Origin(Protocol):
@@ -138,7 +140,18 @@ class Registry:
         """Copy the file ``ref`` to ``target``; as :meth:`file`, and the path must name the hash of ``ref``."""
         if _digest(ref.path) != ref.sha256:
             raise Problem("file-changed", name=ref.name)
-        return self.file(ref.path, target, check=check)
+
+        def stop_at_its_size() -> None:
+            check()
+            # The chunk at hand is not yet written: an honest file never has more on disk than its size then.
+            if target.exists() and target.stat().st_size > ref.size:
+                raise Problem("file-changed", name=ref.name)
+
+        try:
+            return self.file(ref.path, target, check=stop_at_its_size)
+        except Problem:
+            target.unlink(missing_ok=True)
+            raise
 
     def content(self, path: str) -> bytes:
         """Return the bytes of a small file (a logo, a screenshot), checked as :meth:`file` does."""
@@ -220,7 +233,11 @@ class _Folder:
         if path == INDEX:
             # Taken before reading: an index replaced in between is read once more next time.
             self._stamp = self._stat()
-        return (self.root / path).read_bytes()
+        with (self.root / path).open("rb") as stream:
+            content = stream.read(LARGEST_DOCUMENT + 1)
+        if len(content) > LARGEST_DOCUMENT:
+            raise OSError(f"{path} is larger than {LARGEST_DOCUMENT // 2**20} MiB")
+        return content
 
     def copy(self, path: str, target: Path, check: Callable[[], None]) -> None:
         with (self.root / path).open("rb") as source, target.open("wb") as sink:
@@ -253,11 +270,16 @@ class _Web:
         return answer.status_code != httpx.codes.NOT_MODIFIED
 
     def read(self, path: str) -> bytes:
+        content = bytearray()
         try:
-            answer = self.client.get(self.root + path)
+            with self.client.stream("GET", self.root + path) as answer:
+                self._refuse(answer)
+                for chunk in answer.iter_bytes(CHUNK):
+                    content += chunk
+                    if len(content) > LARGEST_DOCUMENT:
+                        raise OSError(f"{path} is larger than {LARGEST_DOCUMENT // 2**20} MiB")
         except httpx.HTTPError as error:
             raise ConnectionError(f"the server does not answer ({type(error).__name__})") from None
-        self._refuse(answer)
         if path == INDEX:
             self._asked = time.monotonic()
             tags = {
@@ -265,7 +287,7 @@ class _Web:
                 "If-Modified-Since": answer.headers.get("last-modified"),
             }
             self._condition = {name: value for name, value in tags.items() if value}
-        return answer.content
+        return bytes(content)
 
     def copy(self, path: str, target: Path, check: Callable[[], None]) -> None:
         try:

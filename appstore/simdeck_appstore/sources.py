@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import tarfile
-import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +24,7 @@ from simdeck_appstore.aiidalab.tree import root_of
 from simdeck_appstore.hashing import sha256_of
 from simdeck_appstore.models import Category
 from simdeck_appstore.refs import References
+from simdeck_appstore.unpacking import unpack
 
 APP_ID = re.compile(r"^[A-Za-z][A-Za-z0-9_-]*$")
 ARCHIVES = (".tar.gz", ".tgz", ".tar.xz", ".tar.bz2", ".tar", ".zip")
@@ -216,19 +215,7 @@ def _download(url: str, scratch: Path, client: httpx.Client | None) -> Path:
 
 
 def _unpack(url: str, archive: Path, target: Path) -> Path:
-    target.mkdir(parents=True)
-    try:
-        if archive.suffix == ".zip":
-            with zipfile.ZipFile(archive) as bundle:
-                for name in bundle.namelist():
-                    if not (target / name).resolve().is_relative_to(target.resolve()):
-                        raise Problem("source-invalid", url=url, reason=f"{name} leads outside the archive")
-                bundle.extractall(target)  # noqa: S202 - every name was checked just above
-        else:
-            with tarfile.open(archive) as bundle:
-                bundle.extractall(target, filter="data")
-    except (zipfile.BadZipFile, tarfile.TarError, OSError) as error:
-        raise Problem("source-invalid", url=url, reason=f"the archive cannot be unpacked ({error})") from None
+    unpack(url, archive, target)
     root = root_of(target)
     if root is None:
         raise Problem("source-invalid", url=url, reason="it holds neither a pyproject.toml nor an AiiDAlab app")

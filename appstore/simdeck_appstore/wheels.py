@@ -13,6 +13,8 @@ from types import TracebackType
 from packaging.utils import canonicalize_name
 from simdeck_common.problems import Problem
 
+from simdeck_appstore.unpacking import UNREADABLE, check_zip
+
 WORKER = Path(__file__).with_name("hatch_worker.py")
 # A wheel offered as a release carries its description here (hatch: `[…wheel] extra-metadata`).
 CARRIED = "extra_metadata/simdeck/"
@@ -95,10 +97,11 @@ def inspect_wheel(path: Path) -> WheelInfo:
     """
     try:
         with zipfile.ZipFile(path) as bundle:
+            check_zip(path.name, bundle, "wheel")
             names = bundle.namelist()
             metadata = next(name for name in names if name.count("/") == 1 and name.endswith(".dist-info/METADATA"))
             message = HeaderParser().parsestr(bundle.read(metadata).decode("utf-8"))
-    except (zipfile.BadZipFile, StopIteration, OSError, UnicodeDecodeError):
+    except (StopIteration, *UNREADABLE):
         raise Problem("source-invalid", url=path.name, reason="it is not a wheel") from None
     urls = {}
     for value in message.get_all("Project-URL", []):
@@ -131,17 +134,23 @@ def unpack_description(wheel: Path, target: Path) -> Path:
     Problem
         ``source-invalid`` when the wheel carries none.
     """
-    with zipfile.ZipFile(wheel) as bundle:
+    with _opened(wheel) as bundle:
+        check_zip(wheel.name, bundle, "wheel")
         carried = {name.partition(CARRIED)[2]: name for name in bundle.namelist() if f".dist-info/{CARRIED}" in name}
         if "pyproject.toml" not in carried:
             reason = f"the wheel carries no pyproject.toml in its {CARRIED}"
             raise Problem("source-invalid", url=wheel.name, reason=reason)
         for name in bundle.namelist():
             inside = name.partition(CARRIED)[2] if f".dist-info/{CARRIED}" in name else name
-            path = (target / inside).resolve()
-            if not path.is_relative_to(target.resolve()):
-                raise Problem("source-invalid", url=wheel.name, reason=f"{name} leads outside the wheel")
+            path = target / inside
             if not name.endswith("/"):
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(bundle.read(name))
     return target
+
+
+def _opened(wheel: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(wheel)
+    except UNREADABLE:
+        raise Problem("source-invalid", url=wheel.name, reason="it is not a wheel") from None
