@@ -1,6 +1,6 @@
 """`make bench`: the budgets, measured as ratios in one run on one machine. Nothing fails because a machine is slow.
 
-Prints a table and writes ``tests/artifacts/bench.json``. ``--only`` picks parts: open, install, submit, pages, servers,
+Prints a table and writes ``tests/artifacts/bench.json``. ``--only`` picks parts: open, install, submit, pages, registry, servers,
 scale.
 """
 
@@ -20,6 +20,7 @@ sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
 
 import install
 import pages
+import registry
 import scale
 import servers
 import submit
@@ -64,6 +65,7 @@ PARTS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "pages": pages.measure,
     "servers": servers.measure,
     "scale": scale.measure,
+    "registry": registry.measure,
 }
 
 
