@@ -148,7 +148,10 @@ class Registry:
                 raise Problem("file-changed", name=ref.name)
 
         try:
-            return self.file(ref.path, target, check=stop_at_its_size)
+            self.file(ref.path, target, check=stop_at_its_size)
+            if target.stat().st_size != ref.size:
+                raise Problem("file-changed", name=ref.name)
+            return target
         except Problem:
             target.unlink(missing_ok=True)
             raise
