@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
+from simdeck_agent.shares import Received, ShareRequest
 from simdeck_appstore.models import IndexEntry
 from simdeck_appstore.search import SearchIndex
 from simdeck_common.problems import Problem
 from simdeck_deck.pages.sources import Sources
 from simdeck_deck.servers import DEFAULT, ClusterView, EstimateView, Options, ServerView
+from simdeck_deck.sharing import ShareView
 
 
 def down() -> Problem:
@@ -222,6 +224,45 @@ class FakeFacts:
 
 
 @dataclass
+class FakeSharing:
+    """What one user shares and has been given; ``told`` are the parts of the one shared run that can be read."""
+
+    shares: list[ShareView] = field(default_factory=list)
+    items: list[Received] = field(default_factory=list)
+    told: dict[str, Any] = field(default_factory=dict)
+    problem: Problem | None = None
+    done: list[tuple[Any, ...]] = field(default_factory=list)
+
+    async def mine(self, user: Any) -> list[ShareView]:
+        if self.problem:
+            raise self.problem
+        return self.shares
+
+    async def create(self, user: Any, wanted: ShareRequest) -> ShareView:
+        self.done.append(("create", wanted))
+        return self.shares[0]
+
+    async def revoke(self, user: Any, share: str) -> None:
+        self.done.append(("revoke", share))
+
+    async def received(self, user: Any) -> list[Received]:
+        if self.problem:
+            raise self.problem
+        return self.items
+
+    async def claim(self, user: Any, ticket: str, key: str) -> None:
+        self.done.append(("claim", ticket, key))
+
+    async def forget(self, user: Any, ticket: str) -> None:
+        self.done.append(("forget", ticket))
+
+    async def read(self, user: Any, ticket: str, part: str) -> Any:
+        if part not in self.told:
+            raise Problem("share-ended")
+        return self.told[part]
+
+
+@dataclass
 class World:
     """Everything around one user's pages."""
 
@@ -230,6 +271,7 @@ class World:
     server: FakeServer = field(default_factory=FakeServer)
     servers: FakeServers = field(default_factory=FakeServers)
     facts: FakeFacts = field(default_factory=FakeFacts)
+    sharing: FakeSharing = field(default_factory=FakeSharing)
 
     def sources(self) -> Sources:
         return Sources(self.agent, self.store, self.server, self.servers, self.facts)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from simdeck_agent.shares import Received
+from simdeck_deck.sharing import ShareView
+
 HOSTILE = '<script>alert("x")</script><img src=x onerror=alert(1)>\'"&'
 LONG = (
     "Conformational_search_of_a_very_long_named_organometallic_complex_with_"
@@ -78,6 +81,26 @@ def store_app(identifier: str = "molecule", **changes: Any) -> dict[str, Any]:
         "releases": [release("1.1.0"), release("1.0.0")],
         **changes,
     }
+
+
+def share_view(identifier: str = "s1", **changes: Any) -> ShareView:
+    told = {
+        "id": identifier,
+        "run": "41fd8a1e-7b0c-4a58-9a5e-0b8d2a3c4e5f",
+        "title": "Water, GFN2-xTB",
+        "people": ["bob", "lise"],
+        "groups": ["course-2026"],
+        "created": before(hours=3),
+        "expires": before(days=-30),
+        "link": f"/services/deck/shared/ticket-{identifier}#key-{identifier}",
+        "ended": False,
+    }
+    return ShareView.model_validate(told | changes)
+
+
+def received(ticket: str = "t1", **changes: Any) -> Received:
+    told = {"ticket": ticket, "owner": "grace", "title": "Ammonia inversion", "added": before(days=2)}
+    return Received.model_validate(told | changes)
 
 
 def index_entry(identifier: str, **changes: Any) -> dict[str, Any]:

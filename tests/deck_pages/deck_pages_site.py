@@ -20,6 +20,7 @@ from simdeck_deck.pages import router
 from simdeck_deck.pages.binding import get_sources
 from simdeck_deck.pages.sources import Sources
 from simdeck_deck.security import STATIC, SecurityHeaders
+from simdeck_deck.sharing_routes import sharing_of
 from simdeck_deck.xsrf import token
 from starlette.responses import StreamingResponse
 from starlette.staticfiles import StaticFiles
@@ -93,7 +94,11 @@ def make_site(worlds: dict[str, World], scopes: frozenset[str] = SCOPES) -> Site
     def sources(user: SessionUser = Depends(require_user)) -> Sources:
         return worlds[user.name].sources()
 
+    def sharing(user: SessionUser = Depends(require_user)) -> Any:
+        return worlds[user.name].sharing
+
     app.dependency_overrides[get_sources] = sources
+    app.dependency_overrides[sharing_of] = sharing
     app.include_router(router, prefix=PREFIX.rstrip("/"))
     app.mount(PREFIX + "static", StaticFiles(directory=STATIC), name="static")
     return Site(app, keys, worlds)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from deck_pages_fakes import FakeAgent, FakeServer, FakeServers, FakeStore, World, down
+from deck_pages_fakes import FakeAgent, FakeServer, FakeServers, FakeSharing, FakeStore, World, down
 from deck_pages_samples import (
     CATEGORIES,
     CHECKED,
@@ -18,9 +18,11 @@ from deck_pages_samples import (
     index_entry,
     installed_app,
     many_entries,
+    received,
     release,
     run,
     running,
+    share_view,
     task,
 )
 from deck_pages_servers import OPTIONS, an_estimate, beta, cluster_view, ended, job, queued, running_job, server
@@ -136,6 +138,27 @@ def pinned_world() -> World:
         "items": [{"name": "Page opens in Chromium", "state": "failed", "detail": "a traceback in cell 3"}],
     }
     world.store.entries[1]["healthy"] = False
+    return world
+
+
+def sharing_world() -> World:
+    """A person who shares results and is given some."""
+    world = busy_world()
+    of = str(run()["id"])
+    world.sharing = FakeSharing(
+        shares=[
+            share_view(run=of),
+            share_view("s2", run=of, people=[], groups=["theory", "lab"], ended=True, revoked=before(days=1)),
+            share_view("s3", ended=True, title=LONG, people=["carol"], groups=[], expires=before(days=1)),
+        ],
+        items=[received(), received("t2", title=LONG, owner="a-very-long-account-name-of-somebody.else")],
+        told={
+            "run": run(owner="grace", title="Ammonia inversion", expires=before(days=-20)),
+            "inputs": INPUTS,
+            "outputs": OUTPUTS,
+            "files": {"items": FILES},
+        },
+    )
     return world
 
 
@@ -304,6 +327,7 @@ SITE_WORLDS = {
 WORLDS = SITE_WORLDS | {
     "busy": busy_world,
     "shop": shop_world,
+    "sharing": sharing_world,
     "pinned": pinned_world,
     "empty": empty_world,
     "failed": failed_world,

@@ -3,17 +3,18 @@
 
 function enableCopying(root) {
   if (!navigator.clipboard) return;
-  for (const button of root.querySelectorAll("[data-copy]")) {
+  for (const button of root.querySelectorAll("[data-copy], [data-copy-link]")) {
     button.hidden = false;
   }
 }
 
 document.addEventListener("click", async (event) => {
-  const button = event.target.closest("[data-copy]");
+  const button = event.target.closest("[data-copy], [data-copy-link]");
   if (!button) return;
-  const source = document.getElementById(button.dataset.copy);
+  const source = document.getElementById(button.dataset.copy || button.dataset.copyLink);
   const label = button.querySelector("span");
-  await navigator.clipboard.writeText(source.textContent);
+  // A link is copied whole, with the site's address before it.
+  await navigator.clipboard.writeText(button.dataset.copyLink ? source.href : source.textContent);
   const before = label.textContent;
   label.textContent = "Copied";
   setTimeout(() => { label.textContent = before; }, 2000);

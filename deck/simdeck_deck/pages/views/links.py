@@ -52,9 +52,9 @@ class Links:
     def api_path(self, *parts: str) -> str:
         return f"{self.api}/" + "/".join(quote(part, safe="") for part in parts)
 
-    def file(self, run: str, path: str) -> str:
-        """Return the download address of a run's file; slashes in ``path`` stay."""
-        return f"{self.api_path('runs', run, 'files')}/{quote(path)}"
+    def file(self, run: str, path: str, place: str = "runs") -> str:
+        """Return the download address of a run's file; slashes in ``path`` stay. ``place``: ``runs`` or ``shared``."""
+        return f"{self.api_path(place, run, 'files')}/{quote(path)}"
 
     def registry_file(self, path: str) -> str:
         """Return the address of a picture of the registry (``files/…``)."""

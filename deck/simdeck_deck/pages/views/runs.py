@@ -195,15 +195,21 @@ class FileRow:
     url: str
 
 
-def file_rows(items: Any, run: str, links: Links) -> tuple[FileRow, ...]:
-    """Build the rows of a run's files, in the order of their paths."""
+def file_rows(items: Any, run: str, links: Links, place: str = "runs") -> tuple[FileRow, ...]:
+    """Build the rows of a run's files, in the order of their paths; ``place`` as for :meth:`Links.file`."""
     rows = []
     for item in items if isinstance(items, Sequence) else ():
         path = text_of(item, "path") if isinstance(item, Mapping) else ""
         if path:
             folder, _, name = path.rpartition("/")
             rows.append(
-                FileRow(path, name, folder + "/" if folder else "", byte_size(item.get("size")), links.file(run, path))
+                FileRow(
+                    path,
+                    name,
+                    folder + "/" if folder else "",
+                    byte_size(item.get("size")),
+                    links.file(run, path, place),
+                )
             )
     return tuple(sorted(rows, key=lambda row: row.path))
 
