@@ -97,11 +97,11 @@ def energy_title(path: dict[str, Any]) -> str:
 
 
 def window_of(spins: Sequence[Sequence[Sequence[float]]], zero: float) -> tuple[float, float]:
-    """The energies to show: all that is filled unless that is deep, and some eV above."""
+    """The energies to show: all that is filled unless that is deep, and as much above as the bands fill."""
     lowest = min(min(row) for rows in spins for row in rows) - zero
-    # Bands far up were computed for the gap alone and end anywhere.
-    highest = min(min(rows[k][-1] for k in range(len(rows))) for rows in spins) - zero
-    return max(lowest - 0.7, -14.0), min(max(highest, 3.0), 10.0)
+    # Above the lowest point of the last band, bands are missing.
+    complete = min(row[-1] for rows in spins for row in rows) - zero
+    return max(lowest - 0.7, -14.0), min(max(complete, 2.0), 10.0)
 
 
 def _levels(path: dict[str, Any], zero: float) -> list[dict[str, Any]]:
@@ -273,7 +273,7 @@ def convergence_figure(progress: Sequence[dict[str, Any]], target: float | None 
     return {
         "data": data,
         "layout": {
-            "xaxis": {"title": {"text": "Iteration"}, "rangemode": "tozero"},
+            "xaxis": {"title": {"text": "Iteration"}, "rangemode": "tozero", "dtick": 1 if len(rows) < 15 else None},
             "yaxis": {
                 "title": {"text": "Estimated accuracy / eV"},
                 "type": "log",

@@ -70,7 +70,7 @@ class StructureViewer(View):
             self.cell = plain(cell)
             self.symbols = list(symbols)
             self.positions = plain(positions)
-            rotation, centre = best_view(self.positions)
+            rotation, centre = best_view([*self.positions, *corners(self.cell)])
             self.view = {"rotation": [list(row) for row in rotation], "centre": list(centre)}
             self.trajectory = [plain(frame) for frame in trajectory]
             self.frame = max(0, len(self.trajectory) - 1)
@@ -85,6 +85,15 @@ class StructureViewer(View):
         with self.hold_sync():
             self.mode = plain(mode)
             self.description = describe(self.symbols, name)
+
+
+def corners(cell: Positions) -> list[list[float]]:
+    """The eight corners of a cell's box, the first at the origin; none without a cell."""
+    if len(cell) != 3:
+        return []
+    return [
+        [i * a + j * b + k * c for a, b, c in zip(*cell, strict=True)] for i in (0, 1) for j in (0, 1) for k in (0, 1)
+    ]
 
 
 def plain(positions: Any) -> list[list[float]]:

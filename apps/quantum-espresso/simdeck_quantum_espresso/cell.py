@@ -68,8 +68,8 @@ def _cell(atoms: Atoms) -> tuple[Any, Any, Any]:
     return atoms.cell.array, atoms.get_scaled_positions(), atoms.numbers
 
 
-def shown(atoms: Atoms, least: float = 5.0, most: int = 400) -> Atoms:
-    """What a picture shows: the cell with the atoms on its borders repeated, and small cells several times."""
+def shown(atoms: Atoms, least: float = 3.0, most: int = 400) -> Atoms:
+    """What a picture shows: the cell with the atoms on its borders repeated, and very small cells several times."""
     repeats = tuple(max(1, int(np.ceil(least / length - 1e-6))) for length in atoms.cell.lengths())
     if len(atoms) * int(np.prod(repeats)) > most:
         repeats = (1, 1, 1)

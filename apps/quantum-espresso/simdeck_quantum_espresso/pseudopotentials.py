@@ -31,8 +31,8 @@ _KNOWN: Final = {
     "Si.pz-vbc.UPF": (18.0, 72.0),
     "Al.pz-vbc.UPF": (18.0, 72.0),
     "Mg.pz-n-vbc.UPF": (20.0, 80.0),
-    "Fe.pbe-nd-rrkjus.UPF": (35.0, 300.0),
-    "Ni.pbe-nd-rrkjus.UPF": (35.0, 300.0),
+    # With the 3s and 3p electrons: without them iron's moment comes out at 2.4 μB instead of 2.2.
+    "Fe.pbe-spn-rrkjus_psl.0.2.1.UPF": (45.0, 360.0),
 }
 
 

@@ -112,7 +112,7 @@ def band_count(electrons: int) -> int:
     """How many bands the band structure and the density of states show: half again as many as are filled, 4 at
     least."""
     filled = math.ceil(electrons / 2)
-    return max(filled + 4, math.ceil(1.5 * filled))
+    return max(filled + 6, math.ceil(1.5 * filled))
 
 
 @dataclass(frozen=True)

@@ -42,7 +42,7 @@ function render({ model, el }) {
 
   function home() {
     if (!viewer || !area.clientWidth) return;
-    const points = seen(current() || []);
+    const points = seen([...(current() || []), ...corners()]);
     viewer.zoomTo(); // sets how deep the picture reaches
     const distance = halfHeight(points, area.clientWidth / area.clientHeight) / Math.tan((viewer.camera.fov * Math.PI) / 360);
     viewer.setView([0, 0, 0, viewer.CAMERA_Z - distance, 0, 0, 0, 1]);
@@ -66,16 +66,19 @@ function render({ model, el }) {
     if (keepView) viewer.render(); else home();
   }
 
-  /** The unit cell's twelve edges. */
+  /** The unit cell's eight corners; the bits of a corner's number say which vectors lead to it. */
+  function corners() {
+    const cell = model.get("cell") || [];
+    if (cell.length !== 3) return [];
+    return Array.from({ length: 8 }, (_, n) => [0, 1, 2].map((x) => (n & 1) * cell[0][x] + ((n >> 1) & 1) * cell[1][x] + (n >> 2) * cell[2][x]));
+  }
   function box() {
     viewer.removeAllShapes();
-    const cell = model.get("cell") || [];
-    if (cell.length !== 3) return;
+    const at = seen(corners()).map(([x, y, z]) => ({ x, y, z }));
+    if (!at.length) return;
     const color = colours(root).muted;
-    const corner = (i, j, k) => { const [p] = seen([[0, 1, 2].map((x) => i * cell[0][x] + j * cell[1][x] + k * cell[2][x])]); return { x: p[0], y: p[1], z: p[2] }; };
     for (const [a, b] of [[0, 1], [0, 2], [0, 4], [1, 3], [1, 5], [2, 3], [2, 6], [3, 7], [4, 5], [4, 6], [5, 7], [6, 7]]) {
-      const at = (n) => corner(n & 1, (n >> 1) & 1, n >> 2);
-      viewer.addLine({ start: at(a), end: at(b), color, linewidth: 1.5 });
+      viewer.addLine({ start: at[a], end: at[b], color, linewidth: 1.5 });
     }
   }
 

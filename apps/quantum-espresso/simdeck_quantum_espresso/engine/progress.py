@@ -56,7 +56,7 @@ class Progress:
             if self._ended:
                 self._cycle += 1
                 self._ended = False
-            self._step, self._energy, self._moment = int(found[1]), None, None
+            self._step, self._energy = int(found[1]), None
         elif found := _ENERGY.match(line):
             self._energy = number(found[2]) * RYDBERG
         elif found := _MOMENT.match(line):
@@ -98,5 +98,6 @@ class Progress:
             "accuracy_unit": "eV",
         }  # fmt: skip
         if self._moment is not None:
+            # Printed after the accuracy: this is the iteration's before.
             told |= {"moment": self._moment, "moment_unit": "μB"}
         return told

@@ -147,21 +147,19 @@ class CrystalModel(traitlets.HasTraits):  # type: ignore[misc]
         self.structure_error = ""
         try:
             crystal = await asyncio.to_thread(make)
+            self.source = source
+            self.crystal = crystal
+            self._suggest(crystal)
         except UnreadableError as error:
             self._refuse_structure(str(error))
-            return
         except builders.BuildError:
             raise
         except Exception as error:
             self._refuse_structure(
                 f"The structure could not be read ({type(error).__name__}). Try another file or format."
             )
-            return
         finally:
             self.busy = False
-        self.source = source
-        self.crystal = crystal
-        self._suggest(crystal)
 
     def _refuse_structure(self, sentence: str) -> None:
         """Say why, and forget the crystal before: it was meant to be replaced and must not be submitted by mistake."""

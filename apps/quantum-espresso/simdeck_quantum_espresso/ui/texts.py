@@ -104,9 +104,8 @@ def where(progress: Sequence[Mapping[str, Any]], steps: Sequence[Mapping[str, An
     if "accuracy" in last:
         step = f", step {last['cycle']} of the relaxation" if int(last.get("cycle", 1)) > 1 else ""
         moment = f", moment {last['moment']:.2f} μB" if last.get("moment") is not None else ""
-        return f"{name}{step}: iteration {last['step']}, accuracy {power(float(last['accuracy']))} eV{moment}".replace(
-            "-", "−"
-        ), -1.0
+        accuracy = power(float(last["accuracy"]))
+        return f"{name}{step}: iteration {last['step']}, accuracy {accuracy} eV{minus(moment)}", -1.0
     if last.get("converged"):
         return f"{name}: converged in {last['iterations']} iterations", -1.0
     if last.get("converged") is False:
