@@ -10,6 +10,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,7 @@ from simdeck_spawners import dossier, judge
 from simdeck_spawners.book import LIVE, PENDING, Book, Entry, Stage
 from simdeck_spawners.files import SCRIPT
 from simdeck_spawners.nodes import Nodes
+from simdeck_spawners.pace import Turns, agents_busy
 from simdeck_spawners.points import crash_point
 from simdeck_spawners.seal import Seal
 from simdeck_spawners.tend import Tender
@@ -82,9 +84,8 @@ class SlurmFleet(LoggingConfigurable):  # type: ignore[misc]
             cluster = Cluster(settings, self._executor(settings))
             self.clusters[settings.name] = cluster
             public = Path(self.public) if self.public else None
-            self.watchers[settings.name] = Watcher(
-                cluster, public=public, clock=self.watch_clock, busy=self._agents_busy
-            )
+            busy = partial(agents_busy, Path(self.data))
+            self.watchers[settings.name] = Watcher(cluster, public=public, clock=self.watch_clock, busy=busy)
         self.nodes = Nodes(self)
         self.tender = Tender(self)
         self.listeners: list[Callable[[str, Entry], None]] = []
@@ -93,19 +94,14 @@ class SlurmFleet(LoggingConfigurable):  # type: ignore[misc]
         self._launches: dict[str, asyncio.Task[None]] = {}
         self._waiting: dict[str, set[asyncio.Future[None]]] = {}
         self._submissions = asyncio.Semaphore(self.submit_limit)
+        self.ready = Turns()
         self._started = False
         self.pace = 1.0
         """What one second of waiting between two looks lasts; tests make it short."""
 
-    def _agents_busy(self) -> bool:
-        """Whether an agent has, or may soon have, runs: the deck keeps a file for each."""
-        return any((Path(self.data) / "agents").glob("*.active"))
-
     def _executor(self, settings: ClusterSettings) -> Executor:
-        if self.make_executor is not None:
-            made: Executor = self.make_executor(settings)
-            return made
-        return make_executor(settings, self.launcher or None)
+        own: Executor | None = self.make_executor(settings) if self.make_executor is not None else None
+        return own or make_executor(settings, self.launcher or None)
 
     # --- life ---------------------------------------------------------------------------------------------------
 

@@ -201,6 +201,7 @@ class SimdeckSlurmSpawner(SlurmSpawner):  # type: ignore[misc]
                         self.job_id = entry.job_id
                         self.fleet.update(entry.id, stage=Stage.RUNNING)
                         await crash_point("running")
+                        await self.fleet.ready.turn()
                         return url
                     continue
             if not (entry.stage is Stage.ANNOUNCED and entry.host):

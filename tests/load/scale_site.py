@@ -169,7 +169,7 @@ class Scale:
                     f"waited {seconds:g} s in vain: {what}\n{(self.folder / 'hub.log').read_text()[-4000:]}"
                 )
             # A list of all users keeps the hub busy: what is measured must not be the measuring.
-            await asyncio.sleep(max(0.1, 10 * (time.monotonic() - began)))
+            await asyncio.sleep(min(5.0, max(0.1, 3 * (time.monotonic() - began))))
 
     # --- what people do ---------------------------------------------------------------------------------------------
 
