@@ -128,7 +128,7 @@ class Installation:
                 abort.set()
         entry = self.release.entry
         if isinstance(entry, NotebookEntry):
-            entry = NotebookEntry(path=entry.path, file=f"{found.site}/{entry.path}")
+            entry = entry.model_copy(update={"file": f"{found.site}/{entry.path}"})
         self._write_record(entry, kernel=found.kernel)
 
     def _begin_workflows(self, pool: ThreadPoolExecutor, wheel: str, abort: threading.Event) -> list[Future[None]]:

@@ -9,14 +9,24 @@ import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 from simdeck_common.problems import Problem
 
+from simdeck_appstore.entries import (
+    KINDS,
+    CommandEntry,
+    InsidePath,
+    NotebookEntry,
+    Page,
+    StaticEntry,
+    Strict,
+    fault_of_pages,
+)
 from simdeck_appstore.images import check_image
 from simdeck_appstore.lockfile import check_lock
 from simdeck_appstore.texts import fault_of_words
@@ -25,15 +35,6 @@ from simdeck_appstore.toml_lines import line_of
 LOGO_BYTES = 100 * 1024
 SCREENSHOT_BYTES = 1024 * 1024
 LOCK_NAME = "requirements.lock"
-
-
-def _inside(value: str) -> str:
-    path = PurePosixPath(value)
-    if not value or "\\" in value or "\0" in value:
-        raise ValueError("must be a path with forward slashes")
-    if path.is_absolute() or ".." in path.parts:
-        raise ValueError("must stay inside the project's folder")
-    return str(path)
 
 
 def _sentence(value: str) -> str:
@@ -57,37 +58,11 @@ def _https(value: str) -> str:
     return value
 
 
-InsidePath = Annotated[str, AfterValidator(_inside)]
 Sentence = Annotated[str, AfterValidator(_sentence)]
 VersionText = Annotated[str, AfterValidator(_version)]
 HttpsUrl = Annotated[str, AfterValidator(_https)]
 MODULE = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$"
 WORKFLOW = r"^[A-Za-z_][A-Za-z0-9_-]*(\.[A-Za-z_][A-Za-z0-9_-]*)+$"
-
-
-class Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class NotebookEntry(Strict):
-    """The app's page is a notebook that Voilà renders."""
-
-    kind: Literal["notebook"]
-    path: InsidePath = Field(description="The notebook, inside the import package, relative to the project.")
-
-    @field_validator("path")
-    @classmethod
-    def _is_notebook(cls, value: str) -> str:
-        if not value.endswith(".ipynb") or "/" not in value:
-            raise ValueError("must be a notebook (.ipynb) inside the app's import package")
-        return value
-
-
-class CommandEntry(Strict):
-    """The app's page is a web program of its own, reached through the Jupyter server."""
-
-    kind: Literal["command"]
-    command: list[str] = Field(min_length=1, description="argv; {port} and {base_url} are filled in at start.")
 
 
 class Resources(Strict):
@@ -120,8 +95,12 @@ class Manifest(Strict):
 
     title: Sentence = Field(max_length=60, description="The app's name on cards and pages.")
     summary: Sentence = Field(max_length=200, description="One sentence of what it does.")
-    entry: NotebookEntry | CommandEntry = Field(
-        discriminator="kind", description="What opens: kind “notebook” (a Voilà page) or “command” (a web program)."
+    entry: NotebookEntry | CommandEntry | StaticEntry = Field(
+        discriminator="kind",
+        description="What opens: kind “notebook” (a Voilà page), “command” (a web program) or “static” (files alone).",
+    )
+    pages: list[Page] = Field(
+        [], max_length=12, description="Pages of a notebook app that has several; the entry's may be among them."
     )
     categories: list[Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]] = Field(
         [], max_length=8, description="Ids from the registry's categories.yaml."
@@ -158,6 +137,9 @@ class Manifest(Strict):
                 raise ValueError(f"{name} names something twice")
         if self.smoke is not None and self.smoke.workflow not in self.workflows:
             raise ValueError(f"smoke.workflow {self.smoke.workflow} is not among the workflows")
+        fault = fault_of_pages(self.entry.kind, getattr(self.entry, "path", ""), self.pages)
+        if fault:
+            raise ValueError(fault)
         return self
 
 
@@ -262,7 +244,7 @@ class _Reader:
         first = error.errors()[0]
         # A discriminated union puts the chosen kind into the location; it is no key of the file.
         where = first["loc"]
-        if where[:2] in (("entry", "notebook"), ("entry", "command")):
+        if where[:1] == ("entry",) and where[1:2] and where[1] in KINDS:
             where = ("entry", *where[2:])
         if first["type"] == "missing":
             reason, hint = f"{where[-1]} is missing", f"write a value for {where[-1]}"
@@ -322,6 +304,10 @@ class _Reader:
         """Check that every file the manifest names exists inside the project and is what it should be."""
         if manifest.entry.kind == "notebook":
             self._file(("tool", "simdeck", "entry", "path"), manifest.entry.path)
+        elif manifest.entry.kind == "static":
+            self._file(("tool", "simdeck", "entry", "path"), f"{manifest.entry.path}/index.html")
+        for number, page in enumerate(manifest.pages):
+            self._file(("tool", "simdeck", "pages", number, "path"), page.path)
         if manifest.logo:
             key: tuple[str | int, ...] = ("tool", "simdeck", "logo")
             self._image(key, manifest.logo, LOGO_BYTES)
@@ -361,7 +347,7 @@ class _Reader:
 
     def package(self, manifest: Manifest, name: str) -> str:
         """Return the import package: the notebook's first folder, else the wheel's first package or the project's."""
-        if manifest.entry.kind == "notebook":
+        if manifest.entry.kind in ("notebook", "static"):
             package = PurePosixPath(manifest.entry.path).parts[0]
             key: tuple[str | int, ...] = ("tool", "simdeck", "entry", "path")
         else:

@@ -27,8 +27,15 @@ class Progress(Model):
     message: str
 
 
+class PageEntry(Model):
+    """One of several pages of a notebook app; ``path`` as in :class:`NotebookEntry`."""
+
+    path: str
+    title: str
+
+
 class NotebookEntry(Model):
-    """An app page made of a notebook that Voilà renders.
+    """An app page made of a notebook that Voilà renders; ``pages`` are all of an app that has several.
 
     ``path`` is relative to the environment's ``site-packages`` (as the manifest says it); ``file``, known once
     installed, is relative to the version's folder.
@@ -37,13 +44,25 @@ class NotebookEntry(Model):
     kind: Literal["notebook"] = "notebook"
     path: str
     file: str | None = None
+    pages: list[PageEntry] = []
 
 
 class CommandEntry(Model):
-    """An app page served by a web program of its own: ``{port}`` and ``{base_url}`` are filled in at start."""
+    """An app page served by a web program of its own, which listens on the Unix socket ``{unix_socket}``.
+
+    ``{unix_socket}``, ``{base_url}`` (the app's address, with slashes around it) and ``{package}`` (the folder of the
+    app's import package) are filled in at start.
+    """
 
     kind: Literal["command"] = "command"
     command: list[str]
+
+
+class StaticEntry(Model):
+    """An app of files alone: ``path`` is their folder, relative to the environment's ``site-packages``."""
+
+    kind: Literal["static"] = "static"
+    path: str
 
 
 class AiidalabEntry(Model):
@@ -60,7 +79,7 @@ class AiidalabEntry(Model):
     post_install: bool = False
 
 
-Entry = Annotated[NotebookEntry | CommandEntry | AiidalabEntry, Field(discriminator="kind")]
+Entry = Annotated[NotebookEntry | CommandEntry | StaticEntry | AiidalabEntry, Field(discriminator="kind")]
 
 
 class Resources(Model):

@@ -13,8 +13,19 @@ from simdeck_common.problems import Problem
 
 from simdeck_appstore import changelog
 from simdeck_appstore.hashing import file_ref, sha256_of, tree_hash
-from simdeck_appstore.manifest import Project, load_project
-from simdeck_appstore.models import Citation, CommandEntry, Entry, FileRef, Links, NotebookEntry, Release, Resources
+from simdeck_appstore.manifest import Manifest, Project, load_project
+from simdeck_appstore.models import (
+    Citation,
+    CommandEntry,
+    Entry,
+    FileRef,
+    Links,
+    NotebookEntry,
+    PageEntry,
+    Release,
+    Resources,
+    StaticEntry,
+)
 from simdeck_appstore.sources import ReleaseSpec, locate
 from simdeck_appstore.texts import fault_of_description
 from simdeck_appstore.wheels import WheelBuilder, WheelInfo, inspect_wheel, unpack_description
@@ -124,11 +135,7 @@ def make_record(
     if fault:
         raise Problem("source-invalid", url=spec.url, reason=f"its description {fault}")
     manifest = project.manifest
-    entry: Entry
-    if manifest.entry.kind == "notebook":
-        entry = NotebookEntry(path=manifest.entry.path)
-    else:
-        entry = CommandEntry(command=manifest.entry.command)
+    entry = entry_of(manifest)
     changes, day = changelog.read(project.folder, project.version)
     release = Release(
         version=project.version,
@@ -169,6 +176,15 @@ def make_record(
     )
 
 
+def entry_of(manifest: Manifest) -> Entry:
+    """Return what a release says of the manifest's entry and pages."""
+    given = manifest.entry
+    if given.kind == "notebook":
+        pages = [PageEntry(path=page.path, title=page.title) for page in manifest.pages]
+        return NotebookEntry(path=given.path, pages=pages)
+    return StaticEntry(path=given.path) if given.kind == "static" else CommandEntry(command=given.command)
+
+
 def _check_wheel(spec: ReleaseSpec, project: Project, info: WheelInfo) -> None:
     def refuse(reason: str) -> Problem:
         return Problem("source-invalid", url=spec.url, reason=reason)
@@ -179,9 +195,15 @@ def _check_wheel(spec: ReleaseSpec, project: Project, info: WheelInfo) -> None:
         raise refuse(f"apps.yaml says version {spec.version}, the project {project.version}")
     if f"{project.package}/__init__.py" not in info.names:
         raise refuse(f"the wheel does not contain the package {project.package}")
-    manifest = project.manifest
-    if manifest.entry.kind == "notebook" and manifest.entry.path not in info.names:
-        raise refuse(f"the wheel does not contain {manifest.entry.path}")
+    entry = project.manifest.entry
+    wanted = [page.path for page in project.manifest.pages]
+    if entry.kind == "notebook":
+        wanted.insert(0, entry.path)
+    elif entry.kind == "static":
+        wanted.append(f"{entry.path}/index.html")
+    for name in wanted:
+        if name not in info.names:
+            raise refuse(f"the wheel does not contain {name}")
 
 
 def _links(urls: dict[str, str]) -> Links:

@@ -11,12 +11,15 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from simdeck_appstore.manifest import Citation, CommandEntry, Manifest, NotebookEntry, Resources, Smoke, json_schema
+from simdeck_appstore.entries import CommandEntry, NotebookEntry, Page, StaticEntry
+from simdeck_appstore.manifest import Citation, Manifest, Resources, Smoke, json_schema
 
 # Tables within the table: under which key, how its keys are written, and the model that knows them.
 NESTED: tuple[tuple[str, str, type[BaseModel]], ...] = (
     ("entry", "entry.{key} (notebook)", NotebookEntry),
     ("entry", "entry.{key} (command)", CommandEntry),
+    ("entry", "entry.{key} (static)", StaticEntry),
+    ("pages", "pages[].{key}", Page),
     ("resources", "resources.{key}", Resources),
     ("smoke", "smoke.{key}", Smoke),
     ("citations", "citations[].{key}", Citation),

@@ -81,7 +81,7 @@ def write_app(
     of a module that the install runs.
     """
     package = f"simdeck_{name.replace('-', '_')}"
-    entry: dict[str, Any] = {"kind": "command", "command": ["python", "-m", package, "--port", "{port}"]}
+    entry: dict[str, Any] = {"kind": "command", "command": ["python", "-m", package, "--socket", "{unix_socket}"]}
     if notebook:
         entry = {"kind": "notebook", "path": f"{package}/app.ipynb"}
     table: dict[str, Any] = {

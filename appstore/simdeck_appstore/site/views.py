@@ -12,7 +12,12 @@ from simdeck_appstore.models import BuildProblem, Category, CheckRecord, FileRef
 from simdeck_appstore.search import fold
 from simdeck_appstore.site.text import bibtex, markdown, size
 
-KINDS = {"notebook": "Notebook page", "command": "Web program", "aiidalab": "AiiDAlab app"}
+KINDS = {
+    "notebook": "Notebook page",
+    "command": "Web program",
+    "aiidalab": "AiiDAlab app",
+    "static": "Files for the browser",
+}
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ from simdeck_deck.server_extension import apps
 from simdeck_deck.server_extension.apps import Installed, NoPageError
 
 GUARD = Path(__file__).with_name("guarded.py")
+SOCKETS = ("{unix_socket}", "{socket}")
 LINES = 200
 LOG_BYTES = 4 * 1024 * 1024
 PORT_ONLY = (
@@ -93,10 +94,10 @@ def command_of(app: Installed, socket: Path, base_url: str) -> list[str]:
     given = [str(word) for word in app.entry.get("command") or ()]
     if not given:
         raise NoPageError("The app's installation is damaged: it names no program.")
-    if not any("{unix_socket}" in word for word in given) or any("{port}" in word for word in given):
+    if not any(name in word for word in given for name in SOCKETS) or any("{port}" in word for word in given):
         raise NoPageError(PORT_ONLY)
     package = apps.in_packages(app.env, app.package) if app.package else None
-    values = {"{unix_socket}": str(socket), "{base_url}": base_url, "{package}": str(package or app.home)}
+    values = dict.fromkeys(SOCKETS, str(socket)) | {"{base_url}": base_url, "{package}": str(package or app.home)}
     words = []
     for word in given:
         for name, value in values.items():

@@ -22,8 +22,9 @@ from simdeck_appstore.developer.checks.record import app_id
 from simdeck_appstore.hashing import sha256_of
 from simdeck_appstore.kernelspec import kernel_name, write_kernel
 from simdeck_appstore.manifest import LOCK_NAME, Project
-from simdeck_appstore.models import CommandEntry, Entry, NotebookEntry, Resources, VersionRecord
+from simdeck_appstore.models import NotebookEntry, Resources, VersionRecord
 from simdeck_appstore.process import passed_environment
+from simdeck_appstore.records import entry_of
 from simdeck_appstore.rubbish import remove_tree
 from simdeck_appstore.versions import RECORD, AppFolder
 from simdeck_appstore.wheels import WheelBuilder
@@ -96,13 +97,10 @@ class Generations:
 
     def _record(self, project: Project, version: str, environment: Path, tree: Path, home: Path) -> None:
         manifest = project.manifest
-        entry: Entry
-        if manifest.entry.kind == "notebook":
+        entry = entry_of(manifest)
+        if isinstance(entry, NotebookEntry):
             site = next(environment.glob("lib/python*/site-packages")).relative_to(environment)
-            path = manifest.entry.path
-            entry = NotebookEntry(path=path, file=f"env/{site.as_posix()}/{path}")
-        else:
-            entry = CommandEntry(command=manifest.entry.command)
+            entry = entry.model_copy(update={"file": f"env/{site.as_posix()}/{entry.path}"})
         logo = None
         if manifest.logo:
             logo = "logo" + Path(manifest.logo).suffix
