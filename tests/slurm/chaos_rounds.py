@@ -1,4 +1,4 @@
-"""Random rounds on a hurt site: some servers, one fault at a random moment, then what must be true all the same.
+"""Random rounds on a hurt site: servers start and run, one fault strikes, and what must be true is true all the same.
 
 A fault knows how to hurt, how to heal, and whom it ends for good: those must be shown as ended, with their cause.
 """
@@ -18,7 +18,12 @@ from simdeck_hub.trial import machine
 from slurm.chaos_site import ALICE, BOB, ChaosSite, QueuedJob, eventually
 from stack import wait_for
 
-SERVERS = ((ALICE, "-"), (ALICE, "one"), (BOB, "-"), (BOB, "two"))
+Server = tuple[str, str]
+SERVERS: tuple[Server, ...] = (
+    (ALICE, "-"), (ALICE, "one"), (ALICE, "two"), (BOB, "-"), (BOB, "three"), (BOB, "four"),
+)  # fmt: skip
+KEPT = 2
+"""Servers that go on from one round to the next."""
 MOMENTS = ("asking", "queued", "starting", "running")
 """While servers are asked for; while their jobs wait; a little later; once they run."""
 NOTICED_SECONDS = 40.0
@@ -34,9 +39,12 @@ class Round:
     moment: str
     pause: float
     """Seconds until the fault strikes, where it falls into the start: from the first request, or from the last."""
-    servers: list[tuple[str, str]]
-    victim: int
-    """Which of the servers a fault of one server's strikes."""
+    count: int
+    """Servers to start, if it is not one that runs already that is struck."""
+    order: list[Server]
+    """Who is started, or struck, first."""
+    servers: list[Server] = field(default_factory=list)
+    """Who was started."""
     jobs: list[str] = field(default_factory=list)
     """Ids, as found afterwards."""
 
@@ -192,76 +200,122 @@ def plan(dice: random.Random, rounds: int) -> list[Round]:
         fault = order.pop()
         moments = MOMENTS[3:] if fault in NEEDS_A_RUNNING_JOB else MOMENTS[1:] if fault in NEEDS_A_JOB else MOMENTS
         moment = dice.choice(moments)
-        pause = dice.uniform(0.0, 0.5 if moment == "asking" else 4.0)
-        servers = dice.sample(SERVERS, dice.randint(1, 3))
-        planned.append(Round(number, fault, moment, pause, servers, dice.randrange(len(servers))))
+        pause = dice.uniform(0.0, 0.5 if moment == "asking" else 3.0)
+        planned.append(Round(number, fault, moment, pause, dice.randint(1, 2), dice.sample(SERVERS, len(SERVERS))))
     return planned
 
 
-def play(site: ChaosSite, one: Round) -> None:
-    """Do one round and hold the site to its promises.
+class Rounds:
+    """Rounds on one site, one after the other: servers that outlive a round are there in the next."""
 
-    Raises
-    ------
-    AssertionError
-        A job without a server, a server without its job, or two jobs of one server.
-    """
-    before = {job.id for job in site.jobs("all")}
-    if one.moment == "queued":
-        site.nodes("DRAIN")
-    _start_and_strike(site, one)
-    site.nodes_in_order()
-    struck = {one.servers[one.victim]} if one.fault in ENDS_ITS_JOB else set()
-    for user, server in one.servers:
-        if (user, server) in struck:
-            view = site.wait_phase(user, server, "failed", seconds=150)
-            assert view["failure"]["code"], view
-            assert view["failure"]["detail"], view
-        elif _wait_settled(site, user, server, may_fail=one.fault == "node_lost") == "failed":
-            # A job that Slurm starts again on a node that is just coming back may be ended with the node for good.
-            struck.add((user, server))
-    _check(site, one, before, struck)
-    for user, server in one.servers:
-        if (user, server) not in struck:
-            site.stop(user, server)
-    wait_for("the queue to be empty", lambda: not site.jobs(), 60)
-    for user, server in one.servers:
-        if (user, server) not in struck:
-            site.wait_phase(user, server, "none", seconds=60)
+    def __init__(self, site: ChaosSite) -> None:
+        self.site = site
+        self.alive: dict[Server, str] = {}
+        """Servers that must run, the oldest first, and the ids of their jobs."""
+        self.ending: list[Server] = []
+        """Servers that were asked to end in the last round, and may not have yet."""
 
+    def play(self, one: Round) -> None:
+        """Do one round and hold the site to its promises.
 
-def _start_and_strike(site: ChaosSite, one: Round) -> None:
-    hurt: Callable[[QueuedJob | None], None] = getattr(Faults(site), one.fault)
+        Raises
+        ------
+        AssertionError
+            A job without a server, a server without its job, or two jobs of one server.
+        """
+        site = self.site
+        for each in self.ending if one.moment != "asking" else []:
+            site.wait_phase(*each, "none", seconds=60)
+        before = {job.id for job in site.jobs("all")}
+        if one.moment == "queued":
+            site.nodes("DRAIN")
+        fresh = [each for each in one.order if each not in self.alive and each not in self.ending]
+        one.servers = fresh[: 0 if one.moment == "running" and self.alive else one.count]
+        victim = self._start_and_strike(one)
+        site.nodes_in_order()
+        struck = {victim} if one.fault in ENDS_ITS_JOB else set()
+        for user, server in [*self.alive, *one.servers]:
+            if (user, server) in struck:
+                view = site.wait_phase(user, server, "failed", seconds=150)
+                assert view["failure"]["code"], view
+                assert view["failure"]["detail"], view
+            elif _wait_settled(site, user, server, may_fail=one.fault == "node_lost") == "failed":
+                # A job that Slurm starts again on a node that is just coming back may be ended with the node for good.
+                struck.add((user, server))
+        self._check(one, before, struck)
+        if len(self.alive) > KEPT:
+            oldest = next(iter(self.alive))
+            del self.alive[oldest]
+            site.stop(*oldest)
+            self.ending = [oldest]
 
-    def strike(job: QueuedJob | None) -> None:
-        if one.moment in {"asking", "starting"}:
-            eventually("the moment", lambda: None, one.pause)
-        hurt(job)
+    def _start_and_strike(self, one: Round) -> Server:
+        """Start the round's servers, do the harm at its moment, and return the server that was aimed at."""
+        site = self.site
+        hurt: Callable[[QueuedJob | None], None] = getattr(Faults(site), one.fault)
+        victim = next(each for each in [*one.servers, *one.order] if each in one.servers or each in self.alive)
 
-    with ThreadPoolExecutor(1) as beside:
-        struck = beside.submit(strike, None) if one.moment == "asking" else None
-        for user, server in one.servers:
-            site.start(user, server)
-        if struck is not None:
-            struck.result()
-    if struck is None:
-        strike(_victim(site, one))
+        def strike(job: QueuedJob | None) -> None:
+            if one.moment in {"asking", "starting"}:
+                eventually("the moment", lambda: None, one.pause)
+            hurt(job)
 
+        with ThreadPoolExecutor(1) as beside:
+            struck = beside.submit(strike, None) if one.moment == "asking" else None
+            for user, server in one.servers:
+                site.start(user, server)
+            if struck is not None:
+                struck.result()
+        if struck is None:
+            strike(self._job_of(victim, one))
+        return victim
 
-def _victim(site: ChaosSite, one: Round) -> QueuedJob | None:
-    user, server = one.servers[one.victim]
-    if one.moment == "running":
-        for each in one.servers:
-            site.wait_phase(*each, "running")
-    elif one.moment == "starting" and one.fault not in NEEDS_A_JOB:
-        return None
+    def _job_of(self, victim: Server, one: Round) -> QueuedJob | None:
+        site = self.site
+        if one.moment == "running":
+            for each in one.servers:
+                site.wait_phase(*each, "running")
+        elif one.moment == "starting" and one.fault not in NEEDS_A_JOB:
+            return None
 
-    def its_job() -> QueuedJob | None:
-        view = site.view(user, server)
-        name = (view.get("job") or {}).get("name")
-        return site.job(name) if name else None
+        def its_job() -> QueuedJob | None:
+            name = (site.view(*victim).get("job") or {}).get("name")
+            return site.job(name) if name else None
 
-    return wait_for(f"the job of {user}/{server}", its_job, 60)
+        return wait_for(f"the job of {victim}", its_job, 60)
+
+    def _check(self, one: Round, before: set[str], struck: set[Server]) -> None:
+        """Each server that must live has the one job it had, and there are no others."""
+        site = self.site
+        for each in self.ending:
+            site.wait_phase(*each, "none", seconds=60)
+        self.ending = []
+        known = set()
+        for each in [*self.alive, *one.servers]:
+            if each in struck:
+                self.alive.pop(each, None)
+                continue
+            job = site.view(*each)["job"]
+            assert self.alive.setdefault(each, job["id"]) == job["id"]
+            known.add((job["id"], job["name"], each[0]))
+
+        def living() -> set[tuple[str, str, str]]:
+            jobs = [job for job in site.jobs() if job.state not in {"COMPLETING", "CANCELLED"}]
+            return {(job.id, job.name, job.user) for job in jobs}
+
+        assert living() == known
+        made = [job for job in site.jobs("all") if job.id not in before]
+        one.jobs = sorted(job.id for job in made)
+        # Slurm remembers every job of the last minutes: as many as servers were asked for, each of a name of its own.
+        assert len({job.name for job in made}) == len({job.id for job in made}) == len(one.servers), made
+
+    def finish(self) -> None:
+        """End what still runs; nothing may be left."""
+        for each in self.alive:
+            self.site.stop(*each)
+        wait_for("the queue to be empty", lambda: not self.site.jobs(), 60)
+        for each in [*self.alive, *self.ending]:
+            self.site.wait_phase(*each, "none", seconds=60)
 
 
 def _wait_settled(site: ChaosSite, user: str, server: str, *, may_fail: bool) -> str:
@@ -278,22 +332,8 @@ def _wait_settled(site: ChaosSite, user: str, server: str, *, may_fail: bool) ->
     try:
         wait_for(f"{user}/{server} to run and answer", there, 150)
     except AssertionError as error:
-        raise AssertionError(f"{error}: {seen}; {site.jobs('all')[-6:]}") from None
+        raise AssertionError(f"{error}: {seen}; {site.last_answer}; {site.jobs('all')[-6:]}") from None
     return str(seen["phase"])
-
-
-def _check(site: ChaosSite, one: Round, before: set[str], struck: set[tuple[str, str]]) -> None:
-    living = {(job.id, job.name, job.user) for job in site.jobs() if job.state not in {"COMPLETING", "CANCELLED"}}
-    known = set()
-    for user, server in one.servers:
-        if (user, server) not in struck:
-            job = site.view(user, server)["job"]
-            known.add((job["id"], job["name"], user))
-    assert living == known
-    made = [job for job in site.jobs("all") if job.id not in before]
-    one.jobs = sorted(job.id for job in made)
-    # Slurm remembers every job of the last minutes: as many as servers were asked for, each of a name of its own.
-    assert len({job.name for job in made}) == len({job.id for job in made}) == len(one.servers), made
 
 
 def answers(address: str, port: int) -> bool:

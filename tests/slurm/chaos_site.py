@@ -155,6 +155,8 @@ class ChaosSite(SiteStack):
         self.trial.servers = servers
         self._clients: dict[str, httpx.Client] = {}
         self._keys: dict[str, str] = {}
+        self.last_answer = ""
+        """What a server said last, for a failure's message."""
 
     def __enter__(self) -> ChaosSite:
         super().__enter__()
@@ -220,8 +222,10 @@ class ChaosSite(SiteStack):
                 f"{self.url}/user/{user}{name}/api/status",
                 headers={"Authorization": f"token {self._keys[user]}"}, trust_env=False, timeout=10,
             )  # fmt: skip
-        except httpx.TransportError:
+        except httpx.TransportError as error:
+            self.last_answer = repr(error)
             return False
+        self.last_answer = f"{answer.status_code} {answer.text[:300]}"
         return answer.status_code == 200 and "kernels" in answer.text
 
     def scheduler_known(self, user: str = ALICE) -> bool | None:

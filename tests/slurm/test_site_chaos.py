@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import os
 import random
+import time
 from collections.abc import Iterator
 
 import pytest
 from simdeck_spawners.points import POINTS
-from slurm.chaos_rounds import plan, play, told
+from slurm.chaos_rounds import Rounds, plan, told
 from slurm.chaos_site import ALICE, ChaosSite
 from slurm.site_stack import missing_for_slurm
 from stack import wait_for
 
-ROUNDS = int(os.environ.get("SIMDECK_CHAOS_ROUNDS", "5"))
+ROUNDS = int(os.environ.get("SIMDECK_CHAOS_ROUNDS", "20"))
 SEED = int(os.environ.get("SIMDECK_CHAOS_SEED", str(random.SystemRandom().randrange(10**6))))
 STARTING = POINTS[: POINTS.index("running") + 1]
 STOPPING = ("before-ending", "before-scancel", "after-scancel", "before-end")
@@ -91,9 +92,13 @@ def test_a_hub_killed_at_a_step_of_a_stop_leaves_a_whole_server_or_none(hurt: Ch
 
 
 def test_no_fault_at_any_moment_orphans_loses_or_doubles_a_server(hurt: ChaosSite) -> None:
-    rounds = plan(random.Random(SEED), ROUNDS)
-    for number, one in enumerate(rounds):
+    planned = plan(random.Random(SEED), ROUNDS)
+    rounds = Rounds(hurt)
+    for number, one in enumerate(planned):
+        began = time.monotonic()
         try:
-            play(hurt, one)
+            rounds.play(one)
         except Exception as error:
-            raise AssertionError(f"{error}\n{told(rounds[: number + 1], SEED)}") from error
+            raise AssertionError(f"{error}\n{told(planned[: number + 1], SEED)}\n{hurt.logs()}") from error
+        print(f"round {number}: {one.fault} while {one.moment}, {time.monotonic() - began:.1f} s", flush=True)
+    rounds.finish()
