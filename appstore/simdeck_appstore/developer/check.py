@@ -11,7 +11,7 @@ import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -275,7 +275,17 @@ def addresses(app: str, record: VersionRecord) -> list[str]:
     if isinstance(record.entry, AiidalabEntry):
         front = f"apps/apps/{app}/"
         return [front, *(front + quote(page) for page in record.entry.pages)]
-    return [f"deck/{app}/"]
+    front = f"deck/{app}/"
+    if isinstance(record.entry, NotebookEntry) and len(record.entry.pages) > 1:
+        names = [page_name(page.path) for page in record.entry.pages]
+        return [front, *(front + name for page, name in zip(record.entry.pages, names, strict=True)
+                         if page.path != record.entry.path)]  # fmt: skip
+    return [front]
+
+
+def page_name(path: str) -> str:
+    """Return the last part of a page's address: its notebook's name."""
+    return quote(PurePosixPath(path).stem)
 
 
 def _described(subject: Subject) -> tuple[str, dict[str, Any]]:

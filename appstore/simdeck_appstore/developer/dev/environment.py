@@ -21,6 +21,7 @@ from simdeck_appstore.manifest import Project
 from simdeck_appstore.process import INDEX_ADDRESS, passed_environment
 from simdeck_appstore.rubbish import remove_tree
 
+LEFT = frozenset({"__pycache__", ".ipynb_checkpoints"})
 KEPT = 4
 """Environments that stay in the cache, the last used."""
 
@@ -71,15 +72,16 @@ def link_project(environment: Path, project: Project) -> None:
     site = next(environment.glob("lib/python*/site-packages"))
     (site / "_simdeck_project.pth").write_text(f"{project.folder}\n", "utf-8")
     _describe(site, project)
-    # A folder without __init__.py: Python goes on to the project's own package, pages are found here.
-    package = site / project.package
+    # A folder without __init__.py: Python goes on to the project's own package; what is opened by path is found here.
+    package, origin = site / project.package, project.folder / project.package
     shutil.rmtree(package, ignore_errors=True)
-    for notebook in (project.folder / project.package).rglob("*.ipynb"):
-        if ".ipynb_checkpoints" in notebook.parts:
-            continue
-        copy = package / notebook.relative_to(project.folder / project.package)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(notebook, copy)
+    shutil.copytree(
+        origin,
+        package,
+        ignore=lambda folder, names: [
+            name for name in names if name in LEFT or (Path(folder) == origin and name == "__init__.py")
+        ],
+    )
 
 
 def _describe(site: Path, project: Project) -> None:

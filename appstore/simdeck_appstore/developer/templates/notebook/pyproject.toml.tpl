@@ -9,6 +9,7 @@ name = "simdeck-app-$name"
 version = "0.1.0"
 description = "$title: what it computes, in one sentence"
 readme = "README.md"
+license = "BSD-3-Clause"
 requires-python = ">=3.11"
 # Pinned with hashes in requirements.lock (`simdeck app lock` makes it). simdeck itself comes with the platform.
 dependencies = ["ase", "numpy", "ipykernel", "ipywidgets~=8.1", "anywidget", "httpx", "pydantic~=2.0"]

@@ -12,7 +12,7 @@ from $package.app import app
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="$package")
-    parser.add_argument("--socket", default=os.environ.get("SIMDECK_APP_SOCKET"), help="Unix socket to listen on")
+    parser.add_argument("--socket", default=os.environ.get("SIMDECK_SOCKET"), help="Unix socket to listen on")
     parser.add_argument("--port", type=int, help="a port of this machine instead, to try it without the platform")
     chosen = parser.parse_args()
     if chosen.port:
