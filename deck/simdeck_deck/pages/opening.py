@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import parse_qsl, quote, urlencode
 
 from fastapi import APIRouter, Response
 from simdeck_common.problems import Problem
@@ -29,6 +30,9 @@ from simdeck_deck.servers import DEFAULT, ClusterView, hub_name
 
 router = APIRouter()
 
+# What of an address is for the deck; the rest of its query is for the app's page.
+OURS = frozenset({"run", "version", "page", "continue", "server"})
+
 # ``?version=`` of an address that asks for the version in use, whichever made the result.
 IN_USE = "current"
 
@@ -38,7 +42,7 @@ async def _open_as_job(visit: Visit, clusters: list[ClusterView], app: str, addr
     given = dict(visit.request.query_params)
     asked = any(key.startswith(PREFIX) for key in given)
     if url is not None and not asked:
-        return see_other(url)
+        return see_other(_deep(visit, url) if visit.links.is_app_page(url) else url)
     note = None
     if over is not None and over.failure is not None:
         note = ProblemView("The last server for this app ended", over.failure.title + ".", over.failure.remedy, "")
@@ -59,6 +63,18 @@ async def _open_as_job(visit: Visit, clusters: list[ClusterView], app: str, addr
             else None
         ),
     )
+
+
+def _deep(visit: Visit, url: str) -> str:
+    """Return the address of an app's page with what this request asks of it: ``page`` of its pages, further query."""
+    given = visit.request.query_params
+    more = [(key, value) for key, value in given.multi_items() if key not in OURS and not key.startswith(PREFIX)]
+    # A page of the app, never an address of somebody else's choice.
+    parts = [part for part in given.get("page", "").split("/") if part not in ("", ".", "..")]
+    base, mark, query = url.partition("?")
+    if mark:
+        more = [*parse_qsl(query), *more]
+    return base + "/".join(quote(part, safe="") for part in parts) + (f"?{urlencode(more)}" if more else "")
 
 
 async def _wanted_version(visit: Visit, run: str, version: str) -> str:
@@ -121,7 +137,7 @@ async def open_app(
         return await _open_as_job(visit, clusters, app, address, run)
     server = server_view(state, visit.links, now())
     if server.state.key == "running":
-        return see_other(visit.links.app_page(address, run))
+        return see_other(_deep(visit, visit.links.app_page(address, run)))
     card = installed_card(mine, None, visit.links) if mine else None
     return visit.page(
         "open.html",
@@ -131,6 +147,6 @@ async def open_app(
         server=server,
         server_problem=problem,
         start_url=visit.links.page("server", "start"),
-        target=visit.links.app_page(address, run),
-        here_path=visit.links.page("open", app, run=run, version=version),
+        target=_deep(visit, visit.links.app_page(address, run)),
+        here_path=visit.links.with_query(visit.links.page("open", app), dict(visit.request.query_params)),
     )

@@ -111,7 +111,7 @@ class AppFileHandler(StaticFile):
 
 
 class ElsewhereHandler(PageHandler):
-    """``notebooks/apps/<app>/…``, ``tree/apps/…``, ``files/apps/…``: the same below ``apps/apps/``."""
+    """``deck/<app>/…``, ``notebooks/apps/<app>/…``, ``tree/…``, ``files/…``: the same below ``apps/apps/``."""
 
     @web.authenticated  # type: ignore[untyped-decorator]
     async def get(self, app: str, name: str = "") -> None:

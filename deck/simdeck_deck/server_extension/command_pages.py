@@ -92,13 +92,13 @@ class CommandHandler(Rendering, LocalProxyHandler):  # type: ignore[misc]
 
     def _aim(self, program: Program) -> None:
         self.unix_socket = str(program.socket)
-        self.proxy_base = f"deck/{program.app.id}"
+        self.proxy_base = f"deck/{program.address}"
         self.absolute_url = program.absolute
 
     async def _program(self, app: str) -> Program | None:
         try:
             found = await asyncio.to_thread(apps.read_app, self.simdeck.apps, app)
-            return self.programs.get(found, f"{self.base_url}deck/{quote(app, safe='')}/")
+            return self.programs.get(found, app, f"{self.base_url}deck/{quote(app, safe='')}/")
         except apps.NoPageError as reason:
             await self.refuse(str(reason))
             return None
@@ -114,6 +114,7 @@ class CommandHandler(Rendering, LocalProxyHandler):  # type: ignore[misc]
                 "program.html.j2",
                 title=program.app.title,
                 app=program.app,
+                address=program.address,
                 failed=failed,
                 reason=program.reason or "Its program has ended.",
                 tail=program.tail(),

@@ -51,6 +51,8 @@ class Program:
     """
 
     app: Installed
+    address: str
+    """The app as its address has it: its id, with the version where that is another than the one in use."""
     socket: Path
     log: Path
     absolute: bool
@@ -137,7 +139,7 @@ class Programs:
         self._programs: dict[str, Program] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def get(self, app: Installed, base_url: str) -> Program:
+    def get(self, app: Installed, address: str, base_url: str) -> Program:
         """Return the program of this version of ``app``, started if it was not; a failed one stays failed.
 
         Raises
@@ -145,7 +147,7 @@ class Programs:
         NoPageError
             It cannot be started at all.
         """
-        found = self._programs.get(app.id)
+        found = self._programs.get(address)
         if found is not None and found.app.home == app.home and found.state != "ended":
             return found
         if found is not None:
@@ -156,8 +158,8 @@ class Programs:
         private_dir(folder)
         private_dir(self.logs)
         absolute = any("{base_url}" in str(word) for word in app.entry["command"])
-        program = Program(app, socket, self.logs / f"{app.id}.page.log", absolute)
-        self._programs[app.id] = program
+        program = Program(app, address, socket, self.logs / f"{address}.page.log", absolute)
+        self._programs[address] = program
         self._later(self._run(program, argv, base_url))
         return program
 
@@ -185,8 +187,8 @@ class Programs:
             program.state = "ended"
         program.settled.set()
         await asyncio.to_thread(shutil.rmtree, program.socket.parent, True)
-        if self._programs.get(program.app.id) is program and program.state == "ended":
-            del self._programs[program.app.id]
+        if self._programs.get(program.address) is program and program.state == "ended":
+            del self._programs[program.address]
 
     async def watch(self) -> None:
         """End programs that nobody uses; runs until cancelled."""

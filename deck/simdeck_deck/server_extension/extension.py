@@ -18,7 +18,7 @@ from simdeck_deck.server_extension.command_pages import CommandHandler, ProgramH
 from simdeck_deck.server_extension.commands import Programs
 from simdeck_deck.server_extension.config import Settings
 from simdeck_deck.server_extension.frontend import Frontend
-from simdeck_deck.server_extension.page import AppHandler, CloseHandler, PageHandler
+from simdeck_deck.server_extension.page import CloseHandler, PageHandler
 from simdeck_deck.server_extension.pool import WarmPool
 from simdeck_deck.server_extension.routing import OfKind
 from simdeck_deck.server_extension.static_pages import StaticHandler
@@ -61,9 +61,10 @@ def load(server_app: Any) -> None:
             (f"{base}/api/close/([0-9a-f-]+)", CloseHandler),
             (f"{base}/api/program/([^/]+)", ProgramHandler, {"programs": programs}),
             (OfKind(f"{base}/([^/]+)/(.*)$", settings, "command"), CommandHandler, {**page, "programs": programs}),
+            (OfKind(f"{base}/([^/]+)/(.*)$", settings, "aiidalab"), aiidalab.ElsewhereHandler, page),
             (OfKind(f"{base}/([^/]+)/(.*)$", settings, "static"), StaticHandler, common),
             (f"{base}/([^/]+)", PageHandler, {**page, "redirect": True}),
-            (f"{base}/([^/]+)/", AppHandler, page),
+            (f"{base}/([^/]+)/", PageHandler, page),
             (f"{base}/([^/]+)/([^/]+)", PageHandler, page),
             *aiidalab.routes(server_app.web_app.settings["base_url"], settings, page),
         ],

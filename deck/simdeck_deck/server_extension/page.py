@@ -180,22 +180,6 @@ class PageHandler(Rendering, JupyterHandler):  # type: ignore[misc]
             await end_kernel(self.kernel_manager, self.kernel_id)
 
 
-class AppHandler(PageHandler):
-    """``/user/<name>/deck/<app>/``: leads to where an app of its kind is shown, or is its first page."""
-
-    @web.authenticated  # type: ignore[untyped-decorator]
-    async def get(self, app: str, name: str = "") -> None:
-        try:
-            found = await asyncio.to_thread(apps.read_app, self.simdeck.apps, app)
-        except apps.NoPageError as reason:
-            await self.refuse(str(reason))
-            return
-        if found.kind == "aiidalab" and not found.beside:
-            self.redirect_with_query(f"{self.base_url}{apps.PAGES}/{quote(app, safe='')}/")
-            return
-        await super().get(app, name)
-
-
 class CloseHandler(JupyterHandler):  # type: ignore[misc]
     """``POST deck/api/close/<kernel>``: the page was closed; its kernel ends. Sent by the page's beacon."""
 

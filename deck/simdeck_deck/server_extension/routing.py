@@ -30,10 +30,12 @@ class OfKind(PathMatches):  # type: ignore[misc]
         return found if self._kind_of(app) == self.kind else None
 
     def _kind_of(self, app: str) -> str:
-        if not apps.is_app_name(app):
+        name, at, wanted = app.partition("@")
+        if not apps.is_app_name(name) or (at and not apps.VERSION.fullmatch(wanted)):
             return ""
         try:
-            version = (self.simdeck.apps / app / "current").resolve(strict=True)
+            place = self.simdeck.apps / name / (f"versions/{wanted}" if at else "current")
+            version = place.resolve(strict=True)
             if version not in self._kinds:
                 self._kinds[version] = apps.read_app(self.simdeck.apps, app).kind
             return self._kinds[version]

@@ -67,6 +67,10 @@ class Links:
         """
         return f"{self._server(server)}deck/{quote(app, safe='@')}/" + _query({"run": run})
 
+    def is_app_page(self, url: str) -> bool:
+        """Whether an address of ours is an app's page, and not one of the deck's."""
+        return url.startswith(f"{self.root}user/")
+
 
 def _query(values: dict[str, Any]) -> str:
     kept = {key: value for key, value in values.items() if value not in (None, "", [])}
