@@ -140,7 +140,7 @@ def test_a_job_that_is_cancelled_on_one_cluster_fails_the_server_there(
 ) -> None:
     slurm_of(twin, OLD).slurm("scancel", both[OLD]["job"]["id"])
     failed = wait_for("the failure", lambda: view(client, OLD)["phase"] == "failed" and view(client, OLD), 90)
-    assert (failed["job"]["cluster"], failed["job"]["cluster_title"]) == (OLD, TITLE)
+    assert failed["job"]["cluster"] == OLD
     assert failed["failure"]["code"].startswith("server-cancelled")
     assert view(client, MAIN)["phase"] == "running"
 
@@ -170,3 +170,24 @@ def test_while_one_clusters_controller_is_away_the_other_goes_on_as_ever(
     wait_for("the end of its job", lambda: not queue(twin, OLD), 120)
     wait_for("both to be known", lambda: unknown(client) == {MAIN: False, OLD: False}, 60)
     assert view(client, MAIN)["phase"] == "running"
+
+
+def test_kernels_of_a_server_that_was_killed_are_gone_with_its_job(
+    twin: SiteStack, client: httpx.Client, both: dict[str, dict[str, Any]]
+) -> None:
+    headers = {"Authorization": f"token {twin.token(ALICE, 'access:servers!user')}"}
+    url = f"{twin.url}/user/{ALICE}/{SERVERS[MAIN]}/api/kernels"
+    assert httpx.post(url, headers=headers, json={}, trust_env=False, timeout=60).status_code == 201
+    running = processes_on_nodes(twin)
+    assert any("ipykernel" in line for line in running), running
+    (server,) = [line for line in running if "simdeck_spawners.server" in line]
+    twin.on(both[MAIN]["job"]["nodes"], ["kill", "-KILL", server.split()[1]])
+    wait_for("the job's end", lambda: not queue(twin, MAIN), 60)
+    assert processes_on_nodes(twin) == []
+    assert wait_for("the reason", lambda: view(client, MAIN)["failure"], 60)["code"] == "server-crashed"
+
+
+def processes_on_nodes(twin: SiteStack) -> list[str]:
+    """Return what runs of Alice on the first cluster's nodes."""
+    listings = [twin.on(node, ["ps", "-e", "-o", "user:32=,pid=,args="]) for node in twin.trial.slurm.nodes]
+    return [line for listing in listings for line in listing.splitlines() if line.split()[0] == ALICE]
