@@ -48,6 +48,15 @@ class FakeAgent:
                 return {"worker": self.worker}
             case ["apps"]:
                 return {"items": self.apps}
+            case ["usage", "apps"]:
+                items = [
+                    {"app": app["id"], "size": 84_000_000, "own": 9_100_000, "versions": [
+                        {"version": version, "size": 84_000_000, "own": 9_100_000, "site": False}
+                        for version in app["versions"]
+                    ]}
+                    for app in self.apps
+                ]  # fmt: skip
+                return {"items": items, "size": 84_000_000 * len(items), "own": 9_100_000 * len(items)}
             case ["tasks"]:
                 return {"items": self.tasks}
             case ["tasks", task]:

@@ -7,11 +7,11 @@ into what a template shows; ``frame`` renders.
 
 from fastapi import APIRouter
 
-from simdeck_deck.pages import account, admin, home, installing, opening, resources, runs, servers, sharing, store
+from simdeck_deck.pages import account, admin, disk, home, installing, opening, resources, runs, servers, sharing, store
 
 __all__ = ["router"]
 
 router = APIRouter(include_in_schema=False)
 # Sharing before the runs, whose last route takes any action of a run.
-for part in (home, store, installing, sharing, runs, opening, resources, servers, account, admin):
+for part in (home, store, installing, sharing, runs, opening, resources, servers, account, admin, disk):
     router.include_router(part.router)
