@@ -391,7 +391,7 @@ def hook(event, arguments):
         if seen == wanted:
             os.kill(os.getpid(), signal.SIGKILL)
 sys.addaudithook(hook)
-build_registry(Path(sys.argv[1]), Path(sys.argv[2]), simdeck=Path(sys.argv[3]))
+build_registry(Path(sys.argv[1]), Path(sys.argv[2]), simdeck=Path(sys.argv[3]), site=False)
 """
 
 

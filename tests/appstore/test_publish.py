@@ -14,9 +14,11 @@ from appstore_shop import UV, Shop
 from simdeck_appstore.build import build_registry
 from simdeck_appstore.developer import apps_yaml
 from simdeck_appstore.developer.check import Check, CheckRecord, CheckSettings
+from simdeck_appstore.developer.new import create
 from simdeck_appstore.developer.publish import is_git, propose, push
 from simdeck_appstore.developer.release import MadeRelease, make_release
 from simdeck_appstore.installer import Installer, InstallerSettings
+from simdeck_appstore.models import AiidalabEntry
 from simdeck_appstore.registry import Registry
 from simdeck_appstore.registry_new import create_registry
 from simdeck_common.problems import Problem
@@ -83,7 +85,7 @@ def test_the_same_project_gives_the_same_wheel_and_its_hashes_are_written_beside
     again = make_release(release.wheel.parents[1], release.wheel.parent, PYTHON)
     assert again.wheel.read_bytes() == before
     said = json.loads((release.wheel.parent / "demo-1.0.0.json").read_text())
-    assert said["wheel"]["sha256"] == release.wheel_sha256
+    assert said["file"]["sha256"] == release.wheel_sha256
 
 
 def test_paths_may_be_relative(tmp_path: Path, site: Path, shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -144,7 +146,7 @@ def test_what_the_registry_refuses_changes_nothing(site: Path, tmp_path: Path, s
 
 def test_a_record_of_another_wheel_is_not_shown(site: Path, tmp_path: Path, shop: Shop) -> None:
     release = release_of(tmp_path)
-    record = checked(shop, release).model_copy(update={"wheel_sha256": "0" * 64})
+    record = CheckRecord(app="demo", version="1.0.0", wheel_sha256="0" * 64, when="2026-01-01T00:00:00Z")
     push(release, site, record, simdeck=shop.stand_in)
     assert Registry(site.parent / "built").app("demo").releases[0].check is None
 
@@ -153,6 +155,29 @@ def test_a_folder_without_lists_is_no_registry(tmp_path: Path) -> None:
     with pytest.raises(Problem) as caught:
         push(release_of(tmp_path), tmp_path, None, simdeck=None)
     assert caught.value.code == "not-a-registry"
+
+
+def test_an_aiidalab_app_is_published_as_it_is_and_installed(site: Path, tmp_path: Path, shop: Shop) -> None:
+    project = create(tmp_path / "aiidalab-cells", "cells", "aiidalab")
+    (project / "setup.cfg").write_text((project / "setup.cfg").read_text().replace("    ase\n", ""))
+    release = make_release(project, project / "dist", PYTHON)
+    assert make_release(project, project / "dist", PYTHON).wheel_sha256 == release.wheel_sha256
+    assert (release.app, release.version, release.wheel.name) == ("cells", "0.1.0", "cells-0.1.0.tar.gz")
+    push(release, site, None, simdeck=shop.stand_in)
+    installer = Installer(
+        tmp_path / "apps", InstallerSettings(registries=[site.parent / "built"], uv=UV, describe_argv=shop.describe)
+    )
+    entry = installer.install("cells").entry
+    assert isinstance(entry, AiidalabEntry)
+    assert entry.pages == ["app.ipynb"]
+
+
+def test_an_aiidalab_app_without_a_version_is_told_so(tmp_path: Path) -> None:
+    project = create(tmp_path / "cells", "cells", "aiidalab")
+    (project / "setup.cfg").write_text((project / "setup.cfg").read_text().replace("version = 0.1.0\n", ""))
+    with pytest.raises(Problem) as caught:
+        make_release(project, project / "dist", PYTHON)
+    assert "says no version" in caught.value.detail
 
 
 # --- a git repository -------------------------------------------------------------------------------------------------

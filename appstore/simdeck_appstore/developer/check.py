@@ -7,7 +7,6 @@ would, its pages are opened by the same server that shows them to users. Nothing
 from __future__ import annotations
 
 import platform
-import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -22,7 +21,7 @@ from simdeck_appstore.aiidalab.metadata import AppFiles, read_metadata
 from simdeck_appstore.aiidalab.tree import is_aiidalab
 from simdeck_appstore.build import build_registry
 from simdeck_appstore.developer.checks import kernel_page, licences, pages, pythons, smoke, vulnerabilities
-from simdeck_appstore.developer.checks.record import CheckRecord, CheckSettings, Finding, State, app_id
+from simdeck_appstore.developer.checks.record import CheckRecord, CheckSettings, Finding, State, aiidalab_id, app_id
 from simdeck_appstore.developer.local_deck import LocalDeck
 from simdeck_appstore.installer import Installer, InstallerSettings
 from simdeck_appstore.manifest import LOCK_NAME, Project, Smoke, load_project
@@ -265,9 +264,7 @@ def describe(folder: Path) -> Subject:
         metadata = read_metadata(AppFiles(folder))
     except ValueError as error:
         raise Problem("source-invalid", url=folder.name, reason=str(error)) from None
-    name = re.sub(r"[^a-z0-9-]+", "-", folder.name.lower().removeprefix("aiidalab-")).strip("-")
-    app = name if name[:1].isalpha() else f"app-{name}"
-    return Subject(app, metadata.title or folder.name, None, metadata.categories)
+    return Subject(aiidalab_id(folder), metadata.title or folder.name, None, metadata.categories)
 
 
 def addresses(app: str, record: VersionRecord) -> list[str]:

@@ -10,14 +10,20 @@ import base64
 import hashlib
 import json
 import os
+import shutil
 import tempfile
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from packaging.version import InvalidVersion, Version
+from simdeck_common.problems import Problem
+
 from simdeck_appstore import changelog
-from simdeck_appstore.developer.checks.record import app_id
-from simdeck_appstore.hashing import sha256_of
+from simdeck_appstore.aiidalab.metadata import AppFiles, read_metadata, written_version
+from simdeck_appstore.aiidalab.tree import is_aiidalab, pack
+from simdeck_appstore.developer.checks.record import aiidalab_id, app_id
+from simdeck_appstore.hashing import IGNORED, sha256_of
 from simdeck_appstore.manifest import LOCK_NAME, Project, load_project
 from simdeck_appstore.wheels import CARRIED, WheelBuilder
 
@@ -27,7 +33,7 @@ EPOCH = (2020, 2, 2, 0, 0, 0)
 
 @dataclass(frozen=True)
 class MadeRelease:
-    """What was made; ``wheel`` is the file to publish."""
+    """What was made; ``wheel`` is the file to publish: for an AiiDAlab app an archive, and ``lock_sha256`` is empty."""
 
     app: str
     title: str
@@ -38,25 +44,24 @@ class MadeRelease:
 
     def to_json(self) -> str:
         """Return the release's own description: what to compare a download with."""
-        return json.dumps(
-            {
-                "app": self.app,
-                "version": self.version,
-                "wheel": {"name": self.wheel.name, "sha256": self.wheel_sha256, "size": self.wheel.stat().st_size},
-                "lock": {"name": LOCK_NAME, "sha256": self.lock_sha256},
-            },
-            indent=1,
-        )
+        size = self.wheel.stat().st_size
+        lock = {"lock": {"name": LOCK_NAME, "sha256": self.lock_sha256}} if self.lock_sha256 else {}
+        file = {"name": self.wheel.name, "sha256": self.wheel_sha256, "size": size}
+        return json.dumps({"app": self.app, "version": self.version, "file": file, **lock}, indent=1)
 
 
 def make_release(folder: Path, output: Path, python: Path, app: str | None = None) -> MadeRelease:
     """Build the release of the project in ``folder`` into ``output``: the wheel and ``<app>-<version>.json``.
+
+    The release of an AiiDAlab app is the archive of its tree.
 
     Raises
     ------
     Problem
         ``manifest-invalid`` or ``source-invalid``.
     """
+    if folder.is_dir() and is_aiidalab(folder):
+        return _aiidalab_release(folder.resolve(), output.resolve(), app)
     project = load_project(folder)
     # The wheel is built by a process in another folder.
     output = output.resolve()
@@ -75,7 +80,34 @@ def make_release(folder: Path, output: Path, python: Path, app: str | None = Non
         wheel_sha256=sha256_of(wheel),
         lock_sha256=sha256_of(project.lock),
     )
-    (output / f"{made.app}-{made.version}.json").write_text(made.to_json() + "\n", "utf-8")
+    return _noted(made)
+
+
+def _aiidalab_release(folder: Path, output: Path, app: str | None) -> MadeRelease:
+    """Pack the tree as it is, without what builds left in it; what it needs is locked where a registry builds it."""
+    name = app or aiidalab_id(folder)
+    try:
+        metadata = read_metadata(AppFiles(folder))
+        version = str(Version(written_version(folder, metadata.version)))
+    except InvalidVersion:
+        raise Problem("source-invalid", url=folder.name, reason="its setup.cfg says no version") from None
+    except ValueError as error:
+        raise Problem("source-invalid", url=folder.name, reason=str(error)) from None
+    output.mkdir(parents=True, exist_ok=True)
+    archive = output / f"{name}-{version}.tar.gz"
+    with tempfile.TemporaryDirectory(dir=output, prefix=".release-") as scratch:
+        tree = Path(scratch) / "tree"
+        unwanted = IGNORED | {output.name if output.parent == folder else ""}
+        shutil.copytree(folder, tree, symlinks=True, ignore=lambda _, names: unwanted.intersection(names))
+        try:
+            os.replace(pack(tree, Path(scratch) / archive.name, f"{name}-{version}"), archive)
+        except ValueError as error:
+            raise Problem("source-invalid", url=folder.name, reason=str(error)) from None
+    return _noted(MadeRelease(name, metadata.title or name, version, archive, sha256_of(archive), ""))
+
+
+def _noted(made: MadeRelease) -> MadeRelease:
+    (made.wheel.parent / f"{made.app}-{made.version}.json").write_text(made.to_json() + "\n", "utf-8")
     return made
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -87,3 +88,9 @@ class CheckSettings:
 def app_id(project: Project) -> str:
     """Return the id under which the app is checked: the project's name without our prefix."""
     return project.name.removeprefix("simdeck-app-")
+
+
+def aiidalab_id(folder: Path) -> str:
+    """Return the id of an AiiDAlab app whose id nobody says: its folder's name without ``aiidalab-``."""
+    name = re.sub(r"[^a-z0-9-]+", "-", folder.name.lower().removeprefix("aiidalab-")).strip("-")
+    return name if name[:1].isalpha() else f"app-{name}"
