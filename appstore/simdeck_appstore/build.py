@@ -33,7 +33,6 @@ from simdeck_appstore.records import FileStore, ReleaseRecord, make_record, sour
 from simdeck_appstore.records_of_checks import record_of
 from simdeck_appstore.registry_settings import RegistrySettings, read_settings
 from simdeck_appstore.signing import sign_registry
-from simdeck_appstore.site.write import SiteWriter
 from simdeck_appstore.sources import RegistrySource, ReleaseSpec, expand, fetch, read_source
 from simdeck_appstore.swap import recover_swap, swap
 from simdeck_appstore.wheels import WheelBuilder
@@ -149,6 +148,9 @@ class _Build:
         }
         self._write(CACHE, json.dumps(kept))
         if site:
+            # Imported here: who builds without a site need not wait for its templates.
+            from simdeck_appstore.site.write import SiteWriter
+
             SiteWriter(self.stage, self.store.earlier, self._settings()).write(index, apps)
         if keys is not None:
             sign_registry(self.stage, keys, self.output if self.output.is_dir() else None)
