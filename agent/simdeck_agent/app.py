@@ -79,10 +79,11 @@ class AgentApp:
         self.app = FastAPI(
             title="Simdeck agent", openapi_url=None, docs_url=None, redoc_url=None, lifespan=self._lifespan
         )
+        pins = Pins(home.agent / "pins.json")
         self.app.state.agent = Agent(
             user, installer, backend, self.tasks, self.mark, self.closing,
-            pins=Pins(home.agent / "pins.json"), shares=Shares(home.agent / "shares.sqlite"), policy=settings.apps,
-            site_apps=SiteApps(installer, backend, settings.apps),
+            pins=pins, shares=Shares(home.agent / "shares.sqlite"), policy=settings.apps,
+            site_apps=SiteApps(installer, backend, settings.apps, pins),
         )  # fmt: skip
         problem_answers.install(self.app)
         for router in api.ROUTERS:

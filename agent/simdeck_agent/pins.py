@@ -26,6 +26,10 @@ class Pins:
         version = self._read().get(app.id)
         return app.model_copy(update={"pinned": version}) if version in app.versions else app
 
+    def is_pinned(self, app: str) -> bool:
+        """Say whether ``app`` has a pin."""
+        return app in self._read()
+
     def check(self, app: str, version: str | None = None) -> None:
         """Refuse (409 ``app-pinned``) to bring a pinned app to another version than its pin."""
         pinned = self._read().get(app)

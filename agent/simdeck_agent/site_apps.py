@@ -8,6 +8,7 @@ import time
 
 from simdeck_appstore.policy import AppPolicy, is_offered, relevant
 
+from simdeck_agent.pins import Pins
 from simdeck_agent.ports import AppInstaller, WorkflowBackend
 
 log = logging.getLogger(__name__)
@@ -18,10 +19,11 @@ LOOK_SECONDS = 1.0
 class SiteApps:
     """Looks at the site's installs when a request concerns apps, at most once a second."""
 
-    def __init__(self, installer: AppInstaller, backend: WorkflowBackend, policy: AppPolicy) -> None:
+    def __init__(self, installer: AppInstaller, backend: WorkflowBackend, policy: AppPolicy, pins: Pins) -> None:
         self._installer = installer
         self._backend = backend
         self._policy = policy
+        self._pins = pins
         self._lock = asyncio.Lock()
         self._last: tuple[float, frozenset[str]] | None = None
 
@@ -34,7 +36,9 @@ class SiteApps:
                 return
             try:
                 changed = await asyncio.to_thread(
-                    self._installer.follow_site, lambda app: is_offered(self._policy, app, groups)
+                    self._installer.follow_site,
+                    lambda app: is_offered(self._policy, app, groups),
+                    self._pins.is_pinned,
                 )
             except OSError as error:
                 # The person's own apps are theirs whatever the site's folder does.

@@ -313,7 +313,7 @@ class FakeInstaller:
         else:
             self.apps[app].remove(version)
 
-    def follow_site(self, offered: Callable[[str], bool]) -> bool:
+    def follow_site(self, offered: Callable[[str], bool], stays: Callable[[str], bool]) -> bool:
         self.apps = {app: versions for app, versions in self.apps.items() if app not in self.for_all or offered(app)}
         new = {app: ["1.0"] for app in self.for_all if offered(app) and app not in self.apps}
         self.apps |= new

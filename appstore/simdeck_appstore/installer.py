@@ -169,15 +169,15 @@ class Installer:
             folder.remove_version(version)
             report(Progress(step="ready", message=f"Removed version {version}"))
 
-    def follow_site(self, offered: Callable[[str], bool]) -> bool:
+    def follow_site(self, offered: Callable[[str], bool], stays: Callable[[str], bool] = lambda app: False) -> bool:
         """Have the apps that are installed for everybody among these; return whether anything changed.
 
-        ``offered`` says of an app whether this person may have it.
+        ``offered`` says of an app whether this person may have it, ``stays`` whether its version must not change.
         """
         if self.settings.site_apps is None:
             return False
         private_dir(self.apps)
-        return follow_site(self.apps, self.settings.site_apps, offered)
+        return follow_site(self.apps, self.settings.site_apps, offered, stays)
 
     def usage(self) -> list[AppUsage]:
         """Return how much disk the installed apps take, largest first."""

@@ -24,10 +24,13 @@ from simdeck_appstore.versions import AppFolder
 NOTE = "site.json"
 
 
-def follow_site(apps: Path, site: Path, offered: Callable[[str], bool]) -> bool:
+def follow_site(
+    apps: Path, site: Path, offered: Callable[[str], bool], stays: Callable[[str], bool] = lambda app: False
+) -> bool:
     """Make the links below ``apps`` those of the site's installs that are ``offered``; say whether anything changed.
 
-    An app that another process changes at the moment is left for the next time.
+    An app that ``stays`` keeps its current version, where that is still there. One that another process changes at the
+    moment is left for the next time.
     """
     names = {path.name for path in _listed(site) if APP_ID.match(path.name)}
     noted = {path.parent.name for path in apps.glob(f"*/{NOTE}")}
@@ -40,7 +43,7 @@ def follow_site(apps: Path, site: Path, offered: Callable[[str], bool]) -> bool:
         if _agrees(mine, theirs, wanted, current):
             continue
         with contextlib.suppress(Problem), mine.lock():
-            _follow(mine, theirs, wanted, current)
+            _follow(mine, theirs, wanted, current, stays=stays(app))
             changed = True
     return changed
 
@@ -52,7 +55,7 @@ def _agrees(mine: AppFolder, theirs: AppFolder, wanted: list[str], current: str 
     return right and not missing and _note(mine) == current and (mine.current() is not None or not wanted)
 
 
-def _follow(mine: AppFolder, theirs: AppFolder, wanted: list[str], current: str | None) -> None:
+def _follow(mine: AppFolder, theirs: AppFolder, wanted: list[str], current: str | None, *, stays: bool) -> None:
     """Make links, history and note those of the site; the caller holds the lock. A kill in between is made up for."""
     before, note = mine.current(), _note(mine)
     own = set(mine.versions()) - set(mine.site_versions())
@@ -67,7 +70,7 @@ def _follow(mine: AppFolder, theirs: AppFolder, wanted: list[str], current: str 
         beside.unlink(missing_ok=True)
         beside.symlink_to(target)
         os.replace(beside, home)
-    follows = before is None or before == note or (note is None and not own)
+    follows = before is None or (not stays and (before == note or (note is None and not own)))
     if current is not None and (follows or before not in mine.versions()):
         mine.switch(current)
     for version in links.keys() - set(wanted):

@@ -23,7 +23,7 @@ def site(agent, monkeypatch):
     monkeypatch.setattr(site_apps, "LOOK_SECONDS", 0.0)
     parts = agent.app.app.state.agent
     parts.policy = POLICY
-    parts.site_apps = SiteApps(agent.installer, agent.backend, POLICY)
+    parts.site_apps = SiteApps(agent.installer, agent.backend, POLICY, parts.pins)
     return agent
 
 
@@ -64,7 +64,7 @@ async def test_they_are_looked_at_once_a_second_at_most(site, monkeypatch):
 
 
 async def test_a_folder_that_cannot_be_read_keeps_nobody_from_their_apps(site, monkeypatch):
-    def fail(offered):
+    def fail(offered, stays):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(site.installer, "follow_site", fail)

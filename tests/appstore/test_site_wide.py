@@ -130,6 +130,16 @@ def test_who_has_gone_back_stays_there(world: World) -> None:
     assert person.get("demo").current == "1.0.0"
 
 
+def test_a_pinned_app_stays_at_its_version(world: World) -> None:
+    person = world.person("alice")
+    person.follow_site(everything)
+    second_version(world)
+    person.follow_site(everything, lambda app: app == "demo")
+    app = person.get("demo")
+    assert (app.current, app.versions) == ("1.0.0", ["2.0.0", "1.0.0"])
+    assert not person.follow_site(everything, lambda app: app == "demo")
+
+
 def test_a_personal_version_stands_beside_and_stays_current(world: World) -> None:
     person = world.person("alice")
     person.follow_site(everything)
