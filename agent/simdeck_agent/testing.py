@@ -228,6 +228,17 @@ class FakeBackend:
         self.run(run_id)
         del self.runs[run_id]
 
+    async def export(self, run_id: str, kind: str, license: str | None = None) -> Path:
+        return await self.archive(run_id)
+
+    async def citations(self, run_id: str) -> list[dict[str, Any]]:
+        return [{"kind": "engine", "text": self.run(run_id).id}]
+
+    async def import_archive(self, pieces: AsyncIterator[bytes]) -> list[Run]:
+        if not b"".join([piece async for piece in pieces]).startswith(b"PK"):
+            raise Problem("archive-refused", reason="it is none")
+        return []
+
     def diff(self, left: str, right: str) -> RunDiff:
         runs = self.run(left), self.run(right)
         return diff_runs(runs, ({"of": left}, {"of": right}), ({}, {}))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import click
@@ -145,6 +146,32 @@ def delete(run_id: str, yes: bool, user: str) -> None:
             click.echo("Deleted.")
 
 
+@click.command()
+@click.argument("run_id", metavar="RUN")
+@JSON
+@USER
+def cite(run_id: str, as_json: bool, user: str) -> None:
+    """Say what to cite for a RUN: methods, codes, pseudopotentials, the engine."""
+    with client() as api:
+        found = api.citations(find(api, run_id).id)
+    if as_json:
+        cli_show.print_json(found)
+        return
+    for one in found:
+        more = ", ".join(filter(None, [one.get("version"), f"doi:{one['doi']}" if one.get("doi") else None]))
+        click.echo(f"{one['kind']}: {one['text']}" + (f" ({more})" if more else ""))
+
+
+@click.command(name="import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@USER
+def import_file(file: Path, user: str) -> None:
+    """Take in somebody's AiiDA archive FILE; what was run in it is among your runs then."""
+    with client() as api:
+        for run in api.import_archive(file):
+            cli_show.print_run(run)
+
+
 def _size(count: float) -> str:
     for unit in ("bytes", "KiB", "MiB", "GiB"):
         if count < 1024 or unit == "GiB":
@@ -153,4 +180,4 @@ def _size(count: float) -> str:
     raise AssertionError
 
 
-COMMANDS = [retry, diff, sweep, delete]
+COMMANDS = [retry, diff, sweep, delete, cite, import_file]

@@ -14,6 +14,8 @@ from simdeck_hub import cli_inputs, cli_run_sets, cli_show, cli_workflow
 from simdeck_hub.cli_client import client
 from simdeck_hub.cli_finding import JSON, USER, find
 
+ENDINGS = {"zip": ".zip", "crate": ".crate.zip", "aiida": ".aiida"}
+
 
 @click.command()
 @click.argument("workflow")
@@ -179,16 +181,24 @@ def units_of(api: Client, found: Run) -> dict[str, str]:
 @click.argument("run_id", metavar="RUN")
 @click.argument("path", required=False)
 @click.option("--output", "-o", type=click.Path(path_type=Path), help="Where to write it; else the present folder.")
+@click.option(
+    "--as",
+    "kind",
+    type=click.Choice(["zip", "crate", "aiida"]),
+    default="zip",
+    help="zip for people, a Workflow Run RO-Crate, or an AiiDA archive.",
+)
 @USER
-def download(run_id: str, path: str | None, output: Path | None, user: str) -> None:
+def download(run_id: str, path: str | None, output: Path | None, kind: str, user: str) -> None:
     """Fetch a run as a zip (inputs, outputs, files, graph), or its one file PATH."""
     with client() as api:
         found = find(api, run_id)
         if path is None:
-            target = output or Path(f"{found.workflow}-{found.id[:8]}.zip")
+            name = f"{found.workflow}-{found.id[:8]}{ENDINGS[kind]}"
+            target = output or Path(name)
             if target.is_dir():
-                target = target / f"{found.workflow}-{found.id[:8]}.zip"
-            api.archive(found.id, target)
+                target = target / name
+            api.archive(found.id, target, kind=kind)
         else:
             target = output or Path(Path(path).name)
             if target.is_dir():

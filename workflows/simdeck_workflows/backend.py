@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import tempfile
 from collections import defaultdict
 from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from simdeck_common.layout import UserHome
+from simdeck_common.layout import UserHome, private_dir
 from simdeck_common.problems import Problem
 
 from simdeck_workflows import clusters, policy
@@ -325,6 +326,36 @@ class Backend:
         """Write the run as a zip file and return its path. Give it to ``release`` after use."""
         self._store.get(run_id)
         return Path(await self._supervisor.call("archive", run=run_id))
+
+    async def export(self, run_id: str, kind: str, license: str | None = None) -> Path:
+        """Write an ended run as ``aiida`` (archive) or ``crate`` (RO-Crate). Give the path to ``release`` after use."""
+        run = self._store.get(run_id)
+        if kind == "aiida":
+            return Path(await self._supervisor.call("provenance", run=run_id))
+        try:
+            workflow = self._installed.get(run.workflow)
+        except Problem:
+            workflow = Workflow(name=run.workflow, title=run.workflow, schema={})
+        asked = {"workflow": workflow.model_dump(mode="json", by_alias=True), "user": self._user, "license": license}
+        return Path(await self._supervisor.call("crate", run=run_id, **asked))
+
+    async def citations(self, run_id: str) -> list[dict[str, Any]]:
+        """What to cite for a run: ``[{kind, text, doi?, version?}]``."""
+        self._store.get(run_id)
+        return list(await self._supervisor.call("citations", run=run_id))
+
+    async def import_archive(self, pieces: AsyncIterator[bytes]) -> list[Run]:
+        """Take in somebody's AiiDA archive; its top processes become ended runs. Raises ``archive-refused``."""
+        base = private_dir(self._home.workflows / "handover")
+        path = Path(await asyncio.to_thread(tempfile.mkdtemp, dir=base)) / "archive.aiida"
+        try:
+            with path.open("wb") as stream:
+                async for piece in pieces:
+                    await asyncio.to_thread(stream.write, piece)
+            found = await self._supervisor.call("take_in", path=str(path))
+        finally:
+            release(path)
+        return [await asyncio.to_thread(self.records.note_imported, record) for record in found]
 
     @staticmethod
     def release(path: Path) -> None:

@@ -34,6 +34,17 @@ class Records:
                 connection.execute(sa.delete(table).where(table.c.run == run_id))
             connection.execute(sa.delete(RUNS).where(RUNS.c.id == run_id))
 
+    def note_imported(self, record: dict[str, Any]) -> Run:
+        """Write the record of an ended run that was made elsewhere; one whose process is known stays as it is."""
+        with self._store.writing() as connection:
+            query = sa.select(*run_columns()).where(RUNS.c.process == record["process"])
+            if (known := connection.execute(query).one_or_none()) is not None:
+                return run_of(known)
+            number = str(uuid.uuid4())
+            values = {"id": number, "app": "", "app_version": "", "started": record["created"], "paused": False}
+            connection.execute(sa.insert(RUNS).values(**values, **record))
+            return run_of(connection.execute(sa.select(*run_columns()).where(RUNS.c.id == number)).one())
+
     def accept_sweep(
         self,
         request: SweepRequest,

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
 
-from simdeck_agent.api import apps, form, run_sets, runs, ssh_keys, status, tasks, workflows
+from simdeck_agent.api import apps, exchange, form, run_sets, runs, ssh_keys, status, tasks, workflows
 from simdeck_agent.api.parts import SCOPE_KEY
 
 ROUTERS: tuple[APIRouter, ...] = (
@@ -22,6 +22,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     form.router,
     runs.router,
     run_sets.router,
+    exchange.router,
     ssh_keys.router,
 )
 

@@ -128,7 +128,13 @@ async def admitted(request: Request, agent: Agent = Depends(agent_of)) -> Share:
         share, key, person, groups = str(told["share"]), str(told["key"]), str(told["person"]), list(told["groups"])
     except (ValueError, KeyError, TypeError):
         raise Problem("share-not-found") from None
-    return await in_thread(agent.shares.admit, share, key, person, groups, agent.user)
+    found: Share = await in_thread(agent.shares.admit, share, key, person, groups, agent.user)
+    try:
+        await in_thread(agent.backend.run, found.run)
+    except Problem as problem:
+        # Its owner has deleted it.
+        raise Problem("share-ended") if problem.status == 404 else problem from None
+    return found
 
 
 @shared.get("/run")

@@ -27,6 +27,18 @@ ENTRIES: dict[str, Entry] = {
         "Processes of {others} took results of this run; deleting it would take them along.",
         "Delete those first.",
     ),
+    "run-without-process": Entry(
+        409,
+        "Nothing was computed",
+        "This run has no provenance: it ended before anything began, or its process was deleted.",
+        "Export a run that was begun.",
+    ),
+    "archive-refused": Entry(
+        422,
+        "The archive is not taken",
+        "This file cannot be taken in: {reason}.",
+        "Give an AiiDA archive (.aiida) of processes that have ended.",
+    ),
     "sweep-not-found": Entry(404, "No such sweep", "You have no sweep {sweep}.", "List your sweeps to see their ids."),
     "run-file-not-found": Entry(
         404, "No such file", "The run has no file {path}.", "List the run's files to see their paths."

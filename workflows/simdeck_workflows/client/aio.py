@@ -200,9 +200,21 @@ class AsyncClient:
     async def file(self, run_id: str, path: str) -> bytes:
         return (await self._send(requests.run(run_id, "files", path))).content
 
-    async def archive(self, run_id: str, target: Path | str) -> Path:
-        """Save the run as a zip file at ``target`` and return that path."""
-        return await self._download(requests.run(run_id, "archive"), Path(target))
+    async def archive(self, run_id: str, target: Path | str, kind: str = "zip") -> Path:
+        """Save the run at ``target`` and return that path: as ``zip``, ``crate`` (RO-Crate) or ``aiida`` (archive)."""
+        return await self._download(requests.run(run_id, requests.EXPORTS[kind]), Path(target))
+
+    async def citations(self, run_id: str) -> list[dict[str, Any]]:
+        """What to cite for the run: ``kind``, ``text``, ``doi``, ``version`` each."""
+        return list((await self._json(requests.run(run_id, "citations")))["items"])
+
+    async def import_archive(self, source: Path | str) -> list[Run]:
+        """Take in an AiiDA archive; returns the runs it brought."""
+        content = Path(source).read_bytes()  # noqa: ASYNC240 - as large as a request may be, which is little
+        answer = await self._http.post("archives", content=content, headers=requests.BYTES, timeout=None)
+        if (problem := requests.problem_of(answer)) is not None:
+            raise problem
+        return [Run.model_validate(item) for item in answer.json()["items"]]
 
     async def log(self, run_id: str) -> str:
         return (await self._send(requests.run(run_id, "log"))).text

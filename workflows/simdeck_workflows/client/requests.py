@@ -20,6 +20,9 @@ RETRY_STATUS = frozenset({502, 503, 504})
 RETRY_DELAYS = (0.2, 0.5, 1.0, 2.0, 4.0)
 """Seconds to wait before each further try of a request that may be repeated: enough for an agent to come back."""
 
+EXPORTS = {"zip": "archive", "crate": "crate", "aiida": "export.aiida"}
+BYTES = {"Content-Type": "application/octet-stream"}
+
 STREAM_TIMEOUT = httpx.Timeout(30.0, read=60.0)
 """A stream that is silent for longer than ``read`` is opened anew; the server sends a comment every 15 s."""
 

@@ -202,9 +202,21 @@ class Client:
     def file(self, run_id: str, path: str) -> bytes:
         return (self._send(requests.run(run_id, "files", path))).content
 
-    def archive(self, run_id: str, target: Path | str) -> Path:
-        """Save the run as a zip file at ``target`` and return that path."""
-        return self._download(requests.run(run_id, "archive"), Path(target))
+    def archive(self, run_id: str, target: Path | str, kind: str = "zip") -> Path:
+        """Save the run at ``target`` and return that path: as ``zip``, ``crate`` (RO-Crate) or ``aiida`` (archive)."""
+        return self._download(requests.run(run_id, requests.EXPORTS[kind]), Path(target))
+
+    def citations(self, run_id: str) -> list[dict[str, Any]]:
+        """What to cite for the run: ``kind``, ``text``, ``doi``, ``version`` each."""
+        return list((self._json(requests.run(run_id, "citations")))["items"])
+
+    def import_archive(self, source: Path | str) -> list[Run]:
+        """Take in an AiiDA archive; returns the runs it brought."""
+        content = Path(source).read_bytes()
+        answer = self._http.post("archives", content=content, headers=requests.BYTES, timeout=None)
+        if (problem := requests.problem_of(answer)) is not None:
+            raise problem
+        return [Run.model_validate(item) for item in answer.json()["items"]]
 
     def log(self, run_id: str) -> str:
         return (self._send(requests.run(run_id, "log"))).text

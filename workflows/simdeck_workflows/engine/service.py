@@ -13,9 +13,11 @@ from typing import TYPE_CHECKING, Any
 from simdeck_common.layout import UserHome, private_dir
 from simdeck_common.problems import Problem
 
-from simdeck_workflows.engine import outputs
+from simdeck_workflows.engine import exchange, outputs
 from simdeck_workflows.engine.archive import write_archive
+from simdeck_workflows.engine.citations import citations
 from simdeck_workflows.engine.graph import graph_of
+from simdeck_workflows.models import Workflow
 from simdeck_workflows.rpc import Handler
 from simdeck_workflows.store import Store
 
@@ -38,6 +40,7 @@ class Service:
         methods: list[Callable[..., Any]] = [
             self.nudge, self.status, self.stop, self.validate, self.outputs, self.files, self.export, self.log,
             self.graph, self.archive, self.deletion, self.delete,
+            self.provenance, self.crate, self.citations, self.take_in,
         ]  # fmt: skip
         return {method.__name__: self._used(method) for method in methods}
 
@@ -111,6 +114,58 @@ class Service:
         if not found.state.ended:
             raise Problem("run-not-ended")
         self.runs.delete(found)
+
+    async def provenance(self, run: str) -> str:
+        """Write the run as an AiiDA archive; the caller deletes its folder."""
+        target = self._handover() / "run.aiida"
+        exchange.write_aiida(target, self._ended_node(run))
+        return str(target)
+
+    async def crate(self, run: str, workflow: dict[str, Any], user: str, license: str | None) -> str:
+        """Write the run as a Workflow Run RO-Crate; the caller deletes its folder."""
+        from simdeck_workflows.engine import crate
+        from simdeck_workflows.engine.runs import process_class
+
+        found, node = self._store.get(run), self._ended_node(run)
+        target = self._handover() / "crate.zip"
+        archive = target.with_name("run.aiida")
+        exchange.write_aiida(archive, node)
+        try:
+            process = process_class(found.workflow)
+        except Problem:
+            process = None
+        crate.write_crate(
+            target,
+            found,
+            Workflow.model_validate(workflow),
+            process,
+            self._store.inputs(run),
+            self._store.outputs(run) or {},
+            node,
+            user=user,
+            apps=self._home.apps,
+            archive=archive,
+            license=license,
+        )
+        return str(target)
+
+    async def citations(self, run: str) -> list[dict[str, Any]]:
+        """What to cite for the run."""
+        found = self._store.get(run)
+        version = self._home.apps / found.app / "versions" / found.app_version
+        return citations(self.runs.node(found), version)
+
+    async def take_in(self, path: str) -> list[dict[str, Any]]:
+        """Take in an AiiDA archive; return its top processes as records of runs."""
+        return [exchange.record_of(node) for node in exchange.read_aiida(Path(path))]
+
+    def _ended_node(self, run: str) -> Any:
+        found = self._store.get(run)
+        if not found.state.ended:
+            raise Problem("run-not-ended")
+        if (node := self.runs.node(found)) is None:
+            raise Problem("run-without-process")
+        return node
 
     def _handover(self) -> Path:
         base = private_dir(self._home.workflows / "handover")

@@ -90,6 +90,9 @@ def title(node: Any) -> str:
 
 def declared(node: Any) -> dict[str, Any]:
     """The ``SIMDECK`` attribute of a process's class; empty where the class is not there any more."""
+    # Anything but an entry point is a module's name, and a node that was taken in from elsewhere may name any module.
+    if ":" not in (node.process_type or ""):
+        return {}
     try:
         found = getattr(node.process_class, "SIMDECK", None)
     except ValueError:
