@@ -36,8 +36,9 @@ DEBIAN_PACKAGES = {
     "chromium": ("chromium", "browser"),
     "ch-run": ("charliecloud", "container"),
     "bwrap": ("bubblewrap", "container"),
+    "pw.x": ("quantum-espresso quantum-espresso-data", "Quantum ESPRESSO"),
 }
-"""Program → package and the tests it is for; its lack stops no others."""
+"""Program → packages and the tests they are for; their lack stops no others."""
 SLURM_PROGRAMS = ("slurmctld", "slurmd", "munged", "sudo", "ip", "useradd", "slurmdbd", "mariadbd")
 SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -69,7 +70,7 @@ def install() -> None:
             say(f"Installing {package} (for the {what} tests) …")
             for argv in (
                 ["apt-get", "update", "-qq"],
-                ["apt-get", "install", "-qq", "-y", "--no-install-recommends", package],
+                ["apt-get", "install", "-qq", "-y", "--no-install-recommends", *package.split()],
             ):
                 done = subprocess.run(
                     argv, env=env, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False

@@ -25,7 +25,7 @@ import qe_by_hand as by_hand
 from conftest import PSEUDOPOTENTIALS
 from simdeck_quantum_espresso import builders
 
-pytestmark = [pytest.mark.backend, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.backend, pytest.mark.timeout(900)]
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = Path(__file__).with_name("qe_backend_side.py")
@@ -81,7 +81,7 @@ def answers(backend_python: Path, tmp_path_factory: pytest.TempPathFactory) -> d
             [backend_python, SCRIPT, scratch, path, backend_python, file],
             text=True,
             capture_output=True,
-            timeout=500,
+            timeout=800,
             check=False,
         )
         assert done.returncode == 0, done.stderr[-4000:]

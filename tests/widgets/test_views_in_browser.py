@@ -168,3 +168,44 @@ async def test_a_plot_follows_its_place_when_it_narrows_and_turns_dark_at_once(p
       document.documentElement.dataset.theme = "dark";
     }""")
     await expect(drawn).to_have_js_property("clientWidth", 344)
+
+
+WIZARD = [
+    {"id": "structure", "title": "Structure", "state": "done", "note": "Si₂"},
+    {"id": "properties", "title": "Properties", "state": "open"},
+    {"id": "run", "title": "Run", "state": "locked"},
+]
+
+
+async def test_a_step_is_gone_to_by_keyboard_and_a_locked_one_is_not(page: Page, mount: Mount) -> None:
+    await mount("wizard", steps=WIZARD, current="properties", label="Steps")
+    await expect(page.get_by_role("button", name="Run (not yet)")).to_be_disabled()
+    await page.get_by_role("button", name="Structure Si₂ (done)").focus()
+    await page.keyboard.press("Enter")
+    assert await page.evaluate("window.sent") == [{"type": "go", "step": "structure"}]
+
+
+async def test_the_open_step_is_said_and_focus_survives_a_redraw(page: Page, mount: Mount) -> None:
+    await mount("wizard", steps=WIZARD, current="properties", label="Steps")
+    await expect(page.locator("[aria-current=step]")).to_contain_text("Properties")
+    await page.locator(".sd-step-structure").focus()
+    await page.evaluate("window.model.set('current', 'structure')")
+    await expect(page.locator("[aria-current=step]")).to_contain_text("Structure")
+    assert await page.evaluate("document.activeElement.dataset.step") == "structure"
+
+
+async def test_five_steps_fit_on_a_phone(page: Page, mount: Mount) -> None:
+    steps = [{"id": f"s{n}", "title": "A long title", "state": "open"} for n in range(5)]
+    await mount("wizard", steps=steps, current="s2", label="Steps")
+    assert await page.evaluate("document.documentElement.scrollWidth") <= 390
+    await expect(page.get_by_text("A long title").nth(2)).to_be_visible()
+
+
+async def test_a_pressed_button_keeps_the_focus_when_the_row_changes(page: Page, mount: Mount) -> None:
+    await mount("buttons", buttons=[{"id": "a", "label": "Cell"}, {"id": "b", "label": "Other"}], beside="2 atoms")
+    await page.get_by_role("button", name="Cell").focus()
+    await page.keyboard.press("Enter")
+    assert await page.evaluate("window.sent") == [{"type": "press", "id": "a"}]
+    await page.evaluate("window.model.set('beside', '8 atoms')")
+    await expect(page.get_by_role("status")).to_have_text("8 atoms")
+    assert await page.evaluate("document.activeElement.textContent") == "Cell"

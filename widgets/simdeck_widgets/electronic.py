@@ -84,11 +84,14 @@ def band_figure(
             "shapes": shapes,
             "showlegend": len(spins) == 2,
             "legend": LEGEND,
+            "margin": MARGIN,
         },
     }
 
 
-LEGEND = {"orientation": "h", "x": 0, "y": 1.12, "font": {"size": 12}}
+LEGEND = {"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "font": {"size": 12}}
+MARGIN = {"l": 64, "r": 16, "t": 52, "b": 52}
+"""The same for both, so that their energies stand side by side."""
 
 
 def energy_title(path: dict[str, Any]) -> str:
@@ -208,6 +211,7 @@ def dos_figure(dos: dict[str, Any], path: dict[str, Any], window: tuple[float, f
             "shapes": _levels(path, zero),
             "showlegend": True,
             "legend": LEGEND,
+            "margin": MARGIN,
         },
     }
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
-SCF = (410, 463, 482)
+SCF = (410, 463, 510)
 """Exit codes of pw.x's plug-in: the self-consistent field did not converge."""
-IONS = (500, 501, 502, 503, 510, 511, 520, 521, 531, 541)
+IONS = (500, 501, 502, 503, 511, 520, 521)
 """The same of a relaxation."""
+TIME = (120, 340, 400)
+"""The scheduler, or the program itself, stopped at the time limit."""
 
 CURES = (
     ("charge is wrong", "The occupations do not hold the electrons. Choose smearing instead of fixed occupations."),
@@ -55,6 +57,8 @@ def explain(process: Any, job: Any) -> tuple[str, str]:
             "relax the "
             "positions before the cell. A start far from equilibrium needs several rounds."
         )
+    if status in TIME:
+        return "other", "It ran out of time. Give it a longer time limit or more cores, or take a coarser protocol."
     said = own_words(retrieved_text(job, "aiida.out") + "\n" + retrieved_text(job, "CRASH")) if job is not None else ""
     for mark, cure in CURES:
         if mark.lower() in said.lower():

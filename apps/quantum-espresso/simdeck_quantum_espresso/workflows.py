@@ -219,9 +219,11 @@ class PropertiesWorkChain(WorkChain):  # type: ignore[misc]
 
         for name, node in results.collect(self.inputs, self.ctx).items():
             self.out(name, node)
+        # The field's folder stays: another run that takes its result over goes on from the density in it. What the
+        # others leave, wavefunctions for every k-point, is needed by nobody and can be hundreds of megabytes.
+        kept = last_job(self.ctx.scf)
         for process in self.node.called_descendants:
-            if isinstance(process, orm.CalcJobNode) and "remote_folder" in process.outputs:
-                # Everything of worth was retrieved; what is left can be hundreds of megabytes.
+            if isinstance(process, orm.CalcJobNode) and process.pk != kept.pk and "remote_folder" in process.outputs:
                 process.outputs.remote_folder._clean()
 
 

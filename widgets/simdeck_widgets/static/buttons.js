@@ -6,15 +6,17 @@ function render({ model, el }) {
   const made = {};
   return follow(model, ["buttons", "beside"], () => {
     const wanted = model.get("buttons");
-    // Kept while they stay, so that a pressed button keeps the focus.
-    row.replaceChildren(...wanted.map((about) => {
+    // Left in their places while they stay, so that a pressed button keeps the focus.
+    const order = wanted.map((about) => about.id).join("\n");
+    const buttons = wanted.map((about) => {
       const button = made[about.id] || (made[about.id] = h("button", { type: "button", onclick: () => model.send({ type: "press", id: about.id }) }));
       button.className = `${about.primary ? "sdk-primary " : ""}sd-button-${about.id}`;
       button.disabled = Boolean(about.disabled);
       if (about.hint) button.title = about.hint; else button.removeAttribute("title");
       write(button, about.label);
       return button;
-    }), beside);
+    });
+    if (order !== row.dataset.order) { row.replaceChildren(...buttons, beside); row.dataset.order = order; }
     write(beside, model.get("beside"));
   });
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import traitlets
@@ -15,6 +16,7 @@ from simdeck_quantum_espresso import builders, limits, pseudopotentials, setting
 from simdeck_quantum_espresso.reading import UnreadableError
 from simdeck_quantum_espresso.ui import crystals, texts
 from simdeck_quantum_espresso.ui.crystals import Crystal
+from simdeck_quantum_espresso.ui.forms import SUPERCELL, lattice_defaults, lattice_errors
 
 WORKFLOW = "quantum_espresso.bands"
 STEPS = ("structure", "properties", "resources", "run", "results")
@@ -66,7 +68,7 @@ class CrystalModel(traitlets.HasTraits):  # type: ignore[misc]
         self.api = api
         self.run = RunModel(api)
         self.form = FormModel(check=self._check)
-        self.lattice = FormModel()
+        self.lattice = FormModel(check=lattice_errors)
         self.lattice.load(builders.FORM)
         self.repeats = FormModel()
         self.repeats.load(SUPERCELL)
@@ -120,15 +122,10 @@ class CrystalModel(traitlets.HasTraits):  # type: ignore[misc]
 
     async def take_lattice(self) -> None:
         """Build what the lattice form says."""
-        given = {**builders_defaults(), **self.lattice.values}
-        if not self.lattice.valid:
-            return
-        try:
-            await self._take(
-                "", lambda: crystals.of_lattice(given["lattice"], given["formula"], given["a"], given["c"])
-            )
-        except builders.BuildError as error:
-            self.lattice.refuse(error.field, str(error))
+        given = {**lattice_defaults(), **self.lattice.values}
+        if self.lattice.valid:
+            make = partial(crystals.of_lattice, given["lattice"], given["formula"], given["a"], given["c"])
+            await self._take("", make)
 
     async def change_cell(self, how: str) -> None:
         """Take another cell of the same crystal."""
@@ -152,8 +149,6 @@ class CrystalModel(traitlets.HasTraits):  # type: ignore[misc]
             self._suggest(crystal)
         except UnreadableError as error:
             self._refuse_structure(str(error))
-        except builders.BuildError:
-            raise
         except Exception as error:
             self._refuse_structure(
                 f"The structure could not be read ({type(error).__name__}). Try another file or format."
@@ -394,23 +389,3 @@ class CrystalModel(traitlets.HasTraits):  # type: ignore[misc]
                 self.prefill()
                 self.run.forget()
                 self._refused(problem)
-
-
-SUPERCELL: dict[str, Any] = {
-    "type": "object",
-    "properties": {
-        f"along_{axis}": {
-            "type": "integer",
-            "title": f"Along {axis}",
-            "minimum": 1,
-            "maximum": limits.MAX_SUPERCELL,
-            "default": 1,
-        }
-        for axis in "abc"
-    },
-}
-
-
-def builders_defaults() -> dict[str, Any]:
-    """The lattice form's values where nothing was typed."""
-    return {name: about.get("default") for name, about in builders.FORM["properties"].items()}

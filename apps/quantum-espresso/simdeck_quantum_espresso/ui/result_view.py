@@ -27,6 +27,7 @@ class ResultView:
 
     def __init__(self) -> None:
         self.warnings = ProblemCard()
+        self.warnings.layout.margin = "0 0 16px"
         self.viewer = StructureViewer()
         self.summary = ResultTable(
             css_class="sd-summary-table",
@@ -68,8 +69,7 @@ class ResultView:
             layout.card(layout.columns(self.viewer, self.summary), name="sd-results"),
             self.electrons,
             self.phonons_card,
-            layout.columns(self.convergence_card, layout.card(self.forces)),
-            layout.card(self.method),
+            layout.columns(self.convergence_card, layout.card(self.forces, self.method)),
         )
 
     def fill(self, outputs: dict[str, Any], inputs: dict[str, Any], progress: list[dict[str, Any]], title: str) -> None:

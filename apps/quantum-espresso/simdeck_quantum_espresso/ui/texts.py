@@ -209,7 +209,13 @@ def force_rows(outputs: Mapping[str, Any]) -> list[dict[str, Any]]:
     symbols = (outputs.get("structure") or {}).get("symbols") or []
     forces = (outputs.get("forces") or {}).get("forces") or []
     return [
-        {"atom": f"{symbol}{n}", **{axis: minus(f"{value:.5f}") for axis, value in zip("xyz", row, strict=True)}}
+        {
+            "atom": f"{symbol}{n}",
+            **{
+                axis: minus(f"{value + 0.0 if abs(value) >= 5e-6 else 0.0:.5f}")
+                for axis, value in zip("xyz", row, strict=True)
+            },
+        }
         for n, (symbol, row) in enumerate(zip(symbols, forces, strict=False), start=1)
     ]
 

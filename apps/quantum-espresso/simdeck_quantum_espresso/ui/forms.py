@@ -1,0 +1,39 @@
+"""The page's own small forms: a lattice, and a supercell."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from simdeck_quantum_espresso import builders, limits
+
+SUPERCELL: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        f"along_{axis}": {
+            "type": "integer",
+            "title": f"Along {axis}",
+            "minimum": 1,
+            "maximum": limits.MAX_SUPERCELL,
+            "default": 1,
+        }
+        for axis in "abc"
+    },
+}
+
+
+def lattice_defaults() -> dict[str, Any]:
+    """The lattice form's values where nothing was typed."""
+    return {name: about.get("default") for name, about in builders.FORM["properties"].items()}
+
+
+def lattice_errors(values: dict[str, Any]) -> dict[str, str]:
+    """Why the lattice form's values make no crystal, by field."""
+    given = {**lattice_defaults(), **values}
+    try:
+        builders.build(str(given["lattice"]), str(given["formula"]), float(given["a"]), float(given["c"] or 0))
+    except builders.BuildError as error:
+        return {error.field: str(error)}
+    except (TypeError, ValueError):
+        # Out of the form's own limits, which are said already.
+        return {}
+    return {}
