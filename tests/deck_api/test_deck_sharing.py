@@ -153,6 +153,16 @@ async def test_an_expired_share_opens_nothing(world):
     assert (await world.alice.get("/shares")).json()["items"][0]["ended"] is True
 
 
+async def test_a_share_of_a_run_that_was_deleted_is_over(world):
+    share = await world.share()
+    async with world.client() as bob:
+        await bob.post("/shared", json={"link": share["link"]})
+        del world.site.launcher.backend("alice").runs[world.run]
+        answer = await bob.get(f"/shared/{ticket(share)}")
+    assert (answer.status_code, answer.json()["code"]) == (410, "share-ended")
+    assert world.run not in answer.text
+
+
 async def test_a_share_leads_to_no_other_run_of_its_owner(world):
     share = await world.share()
     async with world.client() as bob:

@@ -83,7 +83,7 @@ ENTRIES: dict[str, Entry] = {
     "share-ended": Entry(
         410,
         "The share is over",
-        "It was shared with you, but has expired or was taken back.",
+        "It was shared with you, but has expired, or was taken back or deleted.",
         "Ask its owner to share it anew.",
     ),
     "server-start-failed": Entry(

@@ -21,6 +21,7 @@ from simdeck_deck.pages.sources import agent_path, attempt, attempt_all
 from simdeck_deck.pages.views.problems import ProblemView, problem_view
 from simdeck_deck.pages.views.runs import file_rows, run_view, value_rows
 from simdeck_deck.pages.views.sharing import EXPIRIES, received_rows, share_rows
+from simdeck_deck.pages.views.text import date
 from simdeck_deck.pages.visit import Visit, Visiting
 from simdeck_deck.sharing import Sharing, split_link
 from simdeck_deck.sharing_routes import sharing_of
@@ -138,7 +139,7 @@ async def shared_run(visit: Visiting, sharing: Part, ticket: str) -> Response:
         here="runs",
         ticket=ticket,
         owner=str(run.get("owner", "")),
-        expires=str(run.get("expires", ""))[:10],
+        expires=date(run.get("expires")),
         run=run_view(run, visit.links, now()),
         inputs=value_rows(inputs, schema.get("properties") if isinstance(schema, Mapping) else None),
         outputs=value_rows(outputs, declared),

@@ -18,7 +18,10 @@ SIZE = "Size of the download"
 
 @dataclass(frozen=True)
 class VersionRow:
-    """One version: whether the store offers it, whether it is on disk, whether it is the one that opens."""
+    """One version: whether the store offers it, whether it is on disk, whether it is the one that opens.
+
+    ``for_all``: it is installed for everybody, and not this person's to remove.
+    """
 
     version: str
     current: bool
@@ -26,6 +29,7 @@ class VersionRow:
     offered: bool
     latest: bool
     pinned: bool
+    for_all: bool
     size: str
     python: str
     released: str
@@ -81,6 +85,7 @@ def version_rows(
             offered=release is not None,
             latest=release is not None and version == latest,
             pinned=version == text_of(mine, "pinned"),
+            for_all=version in (mine.get("site_versions") or ()),
             size=byte_size(_size(told)) if _size(told) else "",
             python=text_of(told, "python"),
             released=date(told.get("released")),
