@@ -253,3 +253,28 @@ def test_a_list_that_cannot_be_read_is_not_written_to(text: str) -> None:
     with pytest.raises(Problem) as caught:
         apps_yaml.with_release(text, "demo", "NEW")
     assert caught.value.code == "registry-invalid"
+
+
+# --- the commands -----------------------------------------------------------------------------------------------------
+
+
+def simdeck(*words: str) -> str:
+    done = subprocess.run(
+        [str(PYTHON.with_name("simdeck")), *words], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_from_an_empty_folder_to_a_registry_with_an_app_by_commands_alone(tmp_path: Path) -> None:
+    """Start a registry, publish into it, build it again."""
+    write_app(tmp_path / "demo")
+    simdeck("registry", "init", str(tmp_path / "registry"), "--title", "Ours")
+    source = str(tmp_path / "registry" / "source")
+    said = simdeck("app", "publish", str(tmp_path / "demo"), "--to", source, "--no-checks")
+    assert "Demo 1.0.0 is in the registry (1 apps)." in said
+    assert "registry unchanged" in simdeck("registry", "build", source)
+    built = tmp_path / "registry" / "built"
+    registry = Registry(built, root=tmp_path / "registry" / "keys" / "root.json", trust=tmp_path / "trust")
+    assert registry.app("demo").latest == "1.0.0"
+    assert "Ours" in (built / "index.html").read_text()
