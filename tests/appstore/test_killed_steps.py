@@ -53,13 +53,14 @@ if action == "follow":
 else:
     installer.install("demo", "2.0.0", report=report)
 """
-STEPS = (
-    "resolve: Demo", "download", "build: Making", "build: Installing the locked", "build: Installing the app",
-    "verify: Checking", "verify: Starting", "history", "swap", "link", "current", "ready",
+STEPS = ("download", "build: Installing the app", "verify: Starting", "swap", "current")
+MORE = (
+    "resolve: Demo", "build: Making", "build: Installing the locked", "verify: Checking", "commands#2", "commands#4",
+    "history", "link", "ready",
 )  # fmt: skip
-POINTS = [(point, "person") for point in STEPS] + [
-    (point, "everybody") for point in ("build: Installing the app", "commands#4", "swap", "ready")
-]
+POINTS = [(point, "person") for point in STEPS] + [(point, "everybody") for point in ("verify: Starting", "ready")]
+if int(os.environ.get("SIMDECK_CHAOS_ROUNDS", "0")) >= 100:
+    POINTS += [(point, "person") for point in MORE] + [(point, "everybody") for point in (*STEPS, *MORE[:-1])]
 
 
 def killed(shop: Shop, point: str, action: str, apps: Path, site: Path | str = "") -> int:
