@@ -66,7 +66,7 @@ def test_nothing_of_a_server_outlives_its_job(cluster: Trial, way: str) -> None:
     assert left(cluster) == []
 
 
-@pytest.mark.parametrize("grace", [0, 30])
+@pytest.mark.parametrize("grace", [0, 8])
 def test_a_server_that_ends_before_it_reached_the_hub_is_started_again_after_preemption(
     cluster: Trial, grace: int
 ) -> None:

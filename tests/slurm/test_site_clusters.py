@@ -172,6 +172,26 @@ def test_while_one_clusters_controller_is_away_the_other_goes_on_as_ever(
     assert view(client, MAIN)["phase"] == "running"
 
 
+def test_a_hub_that_starts_while_a_cluster_is_away_knows_the_servers_of_both(
+    twin: SiteStack, both: dict[str, dict[str, Any]]
+) -> None:
+    away = slurm_of(twin, OLD)
+    twin.stop_up()
+    away.stop_daemon("controller")
+    try:
+        twin.start_up()
+        with twin.client(ALICE) as client:
+            wait_for("both servers", lambda: {status(twin, cluster) for cluster in SERVERS} == {200}, 90)
+            assert unknown(client) == {MAIN: False, OLD: True}
+            assert {cluster: view(client, cluster)["job"]["id"] for cluster in SERVERS} == {
+                cluster: found["job"]["id"] for cluster, found in both.items()
+            }
+    finally:
+        away.start_controller()
+    with twin.client(ALICE) as client:
+        wait_for("both to be known", lambda: unknown(client) == {MAIN: False, OLD: False}, 60)
+
+
 def test_kernels_of_a_server_that_was_killed_are_gone_with_its_job(
     twin: SiteStack, client: httpx.Client, both: dict[str, dict[str, Any]]
 ) -> None:

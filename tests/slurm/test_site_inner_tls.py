@@ -10,6 +10,7 @@ import socket
 import ssl
 import stat
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -262,6 +263,28 @@ def test_a_server_that_slurm_starts_again_on_another_node_is_reached_there(site:
         wait_for("the server to answer there", lambda: site.status(ALICE) == 200, 120)
     finally:
         site.slurm("scontrol", "update", f"NodeName={node}", "State=RESUME")
+
+
+def test_two_servers_of_one_person_that_start_at_once_are_both_reached(site: TlsSite) -> None:
+    options = {"partition": "normal", "cores": 1, "memory": "512 MiB", "walltime": "0:20:00"}
+    names = ("one", "two")
+
+    def start(name: str) -> int:
+        with site.client(BOB) as client:
+            return client.post(f"/servers/{name}", json={"options": options}).status_code
+
+    with ThreadPoolExecutor(len(names)) as pool:
+        assert set(pool.map(start, names)) == {202}
+    headers = {"Authorization": f"token {site.token(BOB, 'access:servers!user')}"}
+    with site.client(BOB) as client:
+        for name in names:
+            wait_for(name, lambda name=name: client.get(f"/servers/{name}").json()["phase"] == "running", 150)
+            url = f"{site.url}/user/{BOB}/{name}/api/status"
+            assert httpx.get(url, headers=headers, trust_env=False, timeout=30).status_code == 200
+        keys = {path.read_bytes() for path in (site.run / "home" / BOB / ".simdeck" / "servers").glob("*/key.pem")}
+        assert len(keys) >= len(names)
+        for name in names:
+            client.delete(f"/servers/{name}?remove=true")
 
 
 def test_another_address_gets_the_hub_another_certificate_and_keeps_the_rest(tmp_path: Path) -> None:
