@@ -112,7 +112,7 @@ def accounting(cluster: Cluster) -> list[str]:
         f"AccountingStoragePort={cluster.database_port}",
         # Towards slurmdbd this one names munge's socket.
         f"AccountingStoragePass={cluster.munge_socket}",
-        "AccountingStorageEnforce=associations,limits,qos",
+        "AccountingStorageEnforce=associations,limits,qos,safe",
         "AccountingStorageTRES=gres/gpu",
         "PriorityType=priority/multifactor",
         "PriorityWeightFairshare=1000",
