@@ -31,7 +31,8 @@ class Caps:
 def choice(field: str, known: Iterable[str]) -> Problem:
     """Return the refusal of a value that is not among the known ones."""
     names = ", ".join(sorted(known)) or "nothing"
-    return Problem("resources-choice", field=field, name=field, allowed=names)
+    words = "the quality of service" if field == "qos" else f"the {field}"
+    return Problem("resources-choice", field=field, name=words, allowed=names)
 
 
 def offered_partitions(
