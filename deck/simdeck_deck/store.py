@@ -15,7 +15,7 @@ from simdeck_common.problems import Problem
 from starlette.concurrency import run_in_threadpool
 
 from simdeck_deck.agents import Agents
-from simdeck_deck.usage import Usage
+from simdeck_deck.usage import Usage, own_apps
 
 log = logging.getLogger(__name__)
 
@@ -137,7 +137,7 @@ class Store:
         except (Problem, TimeoutError) as error:
             log.warning("The store is shown without the installed apps of %s: %s", user, error or "no answer in time")
             return None
-        await run_in_threadpool(self.usage.note, user, [str(item["id"]) for item in answer["items"]])
+        await run_in_threadpool(self.usage.note, user, own_apps(answer["items"]))
         return {item["id"]: InstalledApp.model_validate(item) for item in answer["items"]}
 
     def _file(self, ref: FileRef | None) -> str | None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 from simdeck_common.layout import private_dir
 
@@ -23,6 +24,11 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS uses (who TEXT NOT NULL, app TEXT NOT NULL, day INTEGER NOT NULL, PRIMARY KEY (who, app));
 CREATE INDEX IF NOT EXISTS uses_app ON uses (app);
 """
+
+
+def own_apps(items: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Return the ids of those of an agent's apps that the person has chosen: not what everybody has anyway."""
+    return [str(app["id"]) for app in items if set(app.get("versions") or ()) - set(app.get("site_versions") or ())]
 
 
 class Usage:

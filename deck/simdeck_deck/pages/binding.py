@@ -20,7 +20,7 @@ from simdeck_deck.hub_api import HubAPI
 from simdeck_deck.hub_servers import HubServers
 from simdeck_deck.pages.sources import Sources
 from simdeck_deck.servers import ClusterView, EstimateView, Options, ServerView
-from simdeck_deck.usage import Usage
+from simdeck_deck.usage import Usage, own_apps
 
 # An event stream sends the past at once and then waits for news: silence of this length means that the past is over.
 SILENCE = 0.25
@@ -46,7 +46,7 @@ class AgentOf:
         except TimeoutError:
             raise self._agents.launcher.unavailable(self._user, "it does not answer in time") from None
         if self._usage is not None and path == "/apps":
-            await asyncio.to_thread(self._usage.note, self._user, [str(app["id"]) for app in answer["items"]])
+            await asyncio.to_thread(self._usage.note, self._user, own_apps(answer["items"]))
         return answer
 
     async def text(self, path: str) -> str:
