@@ -297,6 +297,7 @@ class FakeInstaller:
         if app == "nowhere":
             raise Problem("app-not-found", app=app)
         while self.hold and not self.release.wait(0.01):
+            site_versions=["1.0"] if app in self.for_all else [],
             if cancelled.is_set():
                 raise InterruptedError
         report(InstallProgress(step="build", kind="log", message="one line"))

@@ -45,6 +45,13 @@ async def test_the_worker_reads_new_workflows_once(site):
     assert site.backend.reloads == 1
 
 
+async def test_one_person_is_told_at_once_that_they_cannot_remove_it(site):
+    await names(site)
+    for query in ("", "?version=1.0"):
+        refused = await site.client.delete(f"/apps/wave{query}")
+        assert (refused.status_code, refused.json()["code"]) == (409, "app-site-wide")
+
+
 async def test_a_run_may_be_the_first_that_needs_them(site):
     await site.client.post("/runs", json={"workflow": "molecule.optimize"}, headers=groups())
     assert site.installer.apps == {"wave": ["1.0"]}

@@ -84,8 +84,10 @@ async def roll_back_app(app: str, response: Response, agent: Agent = Depends(age
 async def remove_app(
     app: str, response: Response, version: str | None = None, agent: Agent = Depends(agent_of)
 ) -> Task:
-    """Remove an app, or one version of it. Refused (409) while runs of it have not ended."""
-    await in_thread(agent.installer.get, app)
+    """Remove an app, or one version of it. Refused (409) while runs of it have not ended, or if it is for everybody."""
+    found = await in_thread(agent.installer.get, app)
+    if version in found.site_versions or (version is None and set(found.versions) == set(found.site_versions)):
+        raise Problem("app-site-wide", field="version" if version else "app", app=app)
     await in_thread(check_unused, agent.backend, app, version)
     await in_thread(agent.pins.forget, app, version)
     return await _begin(agent, response, "remove", app, version)
