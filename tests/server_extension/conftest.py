@@ -110,6 +110,7 @@ def running(root: Path, apps: Path, *extensions: str, **more: str) -> Iterator[S
         "SIMDECK_APPS_DIR": str(apps),
         "SIMDECK_API": "http://127.0.0.1:1/api/v1",
         "SIMDECK_WARM_APPS": "1",
+        "SIMDECK_REATTACH_SECONDS": "0",
         "JUPYTERHUB_API_TOKEN": "secret-of-the-server",
         "JUPYTER_PATH": str(apps / ".jupyter"),
         **{f"JUPYTER_{name}_DIR": str(root / name.lower()) for name in ("CONFIG", "DATA", "RUNTIME")},

@@ -26,6 +26,10 @@ class Settings:
         When the job of this server ends, in seconds since the epoch (``SIMDECK_JOB_ENDS``); None if nothing ends it.
     warn_seconds
         How many seconds before that to warn (``SIMDECK_WALLTIME_WARNING``).
+    reattach
+        How many seconds a page that was left keeps its kernel for a reload (``SIMDECK_REATTACH_SECONDS``; 0: none).
+    absent
+        How many seconds a page keeps it whose browser went away without a word (``SIMDECK_ABSENT_SECONDS``).
     command_idle
         How many seconds nobody uses an app's web program before it ends (``SIMDECK_COMMAND_IDLE``).
     command_start
@@ -41,6 +45,8 @@ class Settings:
     server: str = "-"
     job_ends: float | None = None
     warn_seconds: float = 600.0
+    reattach: float = 60.0
+    absent: float = 900.0
     command_idle: float = 1800.0
     command_start: float = 90.0
     late: tuple[str, ...] = ()
@@ -57,6 +63,8 @@ class Settings:
             warm_spare=_number(env.get("SIMDECK_WARM_SPARE"), default.warm_spare),
             server=env.get("JUPYTERHUB_SERVER_NAME") or default.server,
             job_ends=float(_number(env.get("SIMDECK_JOB_ENDS"), 0)) or None,
+            reattach=float(_number(env.get("SIMDECK_REATTACH_SECONDS"), int(default.reattach))),
+            absent=float(_number(env.get("SIMDECK_ABSENT_SECONDS"), int(default.absent))),
             command_idle=float(_number(env.get("SIMDECK_COMMAND_IDLE"), int(default.command_idle))),
             command_start=float(_number(env.get("SIMDECK_COMMAND_START"), int(default.command_start))),
             late=tuple(filter(None, env.get("SIMDECK_LATE_EXTENSIONS", "").split(","))),

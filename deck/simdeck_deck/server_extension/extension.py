@@ -7,7 +7,6 @@ import atexit
 import contextlib
 import os
 import signal
-import time
 from typing import Any
 
 from jupyter_server.utils import url_path_join
@@ -18,7 +17,8 @@ from simdeck_deck.server_extension.command_pages import CommandHandler, ProgramH
 from simdeck_deck.server_extension.commands import Programs
 from simdeck_deck.server_extension.config import Settings
 from simdeck_deck.server_extension.frontend import Frontend
-from simdeck_deck.server_extension.page import CloseHandler, PageHandler
+from simdeck_deck.server_extension.open_pages import OpenPages, connections_of, hear_connections
+from simdeck_deck.server_extension.page import CloseHandler, PageHandler, StayHandler
 from simdeck_deck.server_extension.pool import WarmPool
 from simdeck_deck.server_extension.routing import OfKind
 from simdeck_deck.server_extension.static_pages import StaticHandler
@@ -32,7 +32,8 @@ def load(server_app: Any) -> None:
     settings = Settings.from_environment()
     pool = WarmPool(limit=settings.warm_apps, spare=settings.warm_spare, log=server_app.log)
     frontend = Frontend()
-    pages: dict[str, float] = {}
+    pages = OpenPages(settings.reattach, settings.absent)
+    hear_connections(server_app.kernel_manager, pages)
     kernels.install(pool, settings.apps, server_app.kernel_manager)
     walltime = Walltime(settings.job_ends, settings.warn_seconds)
     server_app.web_app.settings[SETTING] = {
@@ -58,7 +59,8 @@ def load(server_app: Any) -> None:
         [
             (f"{base}/static/([0-9a-f]+)/(.+)", AssetHandler, {"frontend": frontend}),
             (f"{base}/labextensions/([^/]+)/[0-9a-f]+/(.+)", LabextensionHandler, common),
-            (f"{base}/api/close/([0-9a-f-]+)", CloseHandler),
+            (f"{base}/api/close/([0-9a-f-]+)", CloseHandler, {"pages": pages}),
+            (f"{server_app.web_app.settings['base_url']}voila/api/shutdown/.*", StayHandler),
             (f"{base}/api/program/([^/]+)", ProgramHandler, {"programs": programs}),
             (OfKind(f"{base}/([^/]+)/(.*)$", settings, "command"), CommandHandler, {**page, "programs": programs}),
             (OfKind(f"{base}/([^/]+)/(.*)$", settings, "aiidalab"), aiidalab.ElsewhereHandler, page),
@@ -93,30 +95,13 @@ async def start(server_app: Any) -> None:
             mine["pool"].warm(apps.read(settings.apps, name))
 
 
-async def watch_pages(kernel_manager: Any, pages: dict[str, float], grace: float = 900.0, every: float = 30.0) -> None:
-    """End kernels of pages that went away without saying so (a crashed browser, a laptop that never woke).
-
-    ``pages`` holds kernel id → when it was last seen with a page attached, on the monotonic clock.
-    """
+async def watch_pages(kernel_manager: Any, pages: OpenPages) -> None:
+    """End kernels of pages that were left, or went away without saying so, and that nobody came back to."""
     while True:
-        await asyncio.sleep(every)
-        for kernel_id in ended_pages(kernel_manager, pages, time.monotonic(), grace):
+        await asyncio.sleep(min(15.0, max(0.2, min(pages.reattach, pages.absent) / 4)))
+        for kernel_id in pages.ended(connections_of(kernel_manager)):
             with contextlib.suppress(Exception):
                 await kernels.end_kernel(kernel_manager, kernel_id)
-
-
-def ended_pages(kernel_manager: Any, pages: dict[str, float], now: float, grace: float) -> list[str]:
-    """Bring ``pages`` up to date; return the kernels no page has been attached to for ``grace`` seconds."""
-    found = []
-    for kernel_id in list(pages):
-        if kernel_id not in kernel_manager:
-            del pages[kernel_id]
-        elif kernel_manager._kernel_connections.get(kernel_id, 0) > 0:
-            pages[kernel_id] = now
-        elif now - pages[kernel_id] > grace:
-            del pages[kernel_id]
-            found.append(kernel_id)
-    return found
 
 
 def _end_parents(pool: WarmPool) -> None:

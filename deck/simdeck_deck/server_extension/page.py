@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import re
-import time
 from typing import Any
 from urllib.parse import quote
 
@@ -23,6 +22,7 @@ from simdeck_deck.server_extension.config import Settings
 from simdeck_deck.server_extension.execute import KernelStartError, PageExecutor
 from simdeck_deck.server_extension.frontend import Frontend
 from simdeck_deck.server_extension.kernels import end_kernel
+from simdeck_deck.server_extension.open_pages import COOKIE, Content, OpenPage, OpenPages, connections_of
 from simdeck_deck.server_extension.rendering import Rendering
 from simdeck_deck.server_extension.walltime import Walltime
 
@@ -50,7 +50,7 @@ class PageHandler(Rendering, JupyterHandler):  # type: ignore[misc]
         self,
         settings: Settings,
         frontend: Frontend,
-        pages: dict[str, float],
+        pages: OpenPages,
         walltime: Walltime,
         redirect: bool = False,
     ) -> None:
@@ -61,6 +61,7 @@ class PageHandler(Rendering, JupyterHandler):  # type: ignore[misc]
         self.only_redirect = redirect
         self.kernel_id: str | None = None
         self.delivered = False
+        self.again = False
 
     @web.authenticated  # type: ignore[untyped-decorator]
     async def get(self, app: str, name: str = "") -> None:
@@ -86,14 +87,44 @@ class PageHandler(Rendering, JupyterHandler):  # type: ignore[misc]
         # Asking for the token sets its cookie; the page needs it to end its kernel.
         _ = self.xsrf_token
         try:
-            await self._stream(page)
+            found = self._found_again(page)
+            await (self._stream(page) if found is None else self._stream_again(page, found))
             self.delivered = True
         except (StreamClosedError, asyncio.CancelledError):
             self.delivered = False
             raise
         finally:
-            if not self.delivered:
+            if not self.delivered and not self.again:
                 await self._shut_down()
+
+    def _key(self, page: AppPage) -> tuple[str, ...]:
+        return (page.id, page.version, self.request.path, self.request.query)
+
+    def _found_again(self, page: AppPage) -> OpenPage | None:
+        """The same page, opened before, whose kernel waits for its browser to come back."""
+        cookie = self.get_cookie(COOKIE)
+        if cookie is not None:
+            self.clear_cookie(COOKIE, path=self.request.path)
+        return self.pages.take(self._key(page), cookie, connections_of(self.kernel_manager))
+
+    async def _stream_again(self, page: AppPage, found: OpenPage) -> None:
+        """Send a page that goes on where it was: its widgets' state comes from the kernel, not from here."""
+        self.again = True
+        assert found.content is not None
+        state = None
+        if found.content.roots is not None:
+            state = {"models": {}, "texts": [], "roots": found.content.roots, "again": True}
+        values = {"page": page, "title": page.title, "again": True}
+        await self._send(self._render("head.html.j2", **values))
+        await self._send(self._config(page, found) + found.content.body)
+        await self.finish(
+            self._render("foot.html.j2", failure=None, state_json=embed(state) if state else None, **values)
+        )
+
+    def _config(self, page: AppPage, record: OpenPage) -> str:
+        own = {"kernelId": record.kernel, "simdeckView": record.view, "simdeckReattach": round(self.pages.reattach)}
+        config = {**self.frontend.page_config(page, self.base_url), **own}
+        return self._render("config.html.j2", config_json=embed(config))
 
     async def _stream(self, page: AppPage) -> None:
         kernel = asyncio.ensure_future(self._start_kernel(page))
@@ -104,8 +135,9 @@ class PageHandler(Rendering, JupyterHandler):  # type: ignore[misc]
             await asyncio.wait({kernel})
         try:
             self.kernel_id = kernel.result()
-            self.pages[self.kernel_id] = time.monotonic()
-            executor = PageExecutor(notebook, km=self.kernel_manager.get_kernel(self.kernel_id), timeout=None)
+            record = self.pages.opened(self.kernel_id, self._key(page))
+            manager = self.kernel_manager.get_kernel(self.kernel_id)
+            executor = PageExecutor(notebook, km=manager, timeout=None)
             await executor.connect()
             if page.tree is not None:
                 await executor.prepare(AIIDALAB_CELL)
@@ -113,8 +145,7 @@ class PageHandler(Rendering, JupyterHandler):  # type: ignore[misc]
             self.log.exception("The kernel of %s did not start", page.id)
             await self._finish_with_failure(page, error)
             return
-        config = {**self.frontend.page_config(page, self.base_url), "kernelId": self.kernel_id}
-        await self._send(self._render("config.html.j2", config_json=embed(config)))
+        await self._send(self._config(page, record))
         failure, done = None, []
         async for _index, cell, raised in executor.cells():
             done.append(cell)
@@ -129,6 +160,9 @@ class PageHandler(Rendering, JupyterHandler):  # type: ignore[misc]
             body = "".join(cells.to_html(cell) for cell in done)
         else:
             body = "".join(f'<div data-simdeck-root="{root}"></div>' for root in state["roots"])
+        if failure is None:
+            record.content = Content(body, tuple(state["roots"]) if state is not None else None)
+            manager.add_restart_callback(lambda: self.pages.spoil(record.kernel), "restart")
         await self._send(body)
         traceback = ANSI.sub("", failure.traceback) if failure is not None else ""
         state_json = embed(state) if state is not None else None
@@ -181,11 +215,25 @@ class PageHandler(Rendering, JupyterHandler):  # type: ignore[misc]
 
 
 class CloseHandler(JupyterHandler):  # type: ignore[misc]
-    """``POST deck/api/close/<kernel>``: the page was closed; its kernel ends. Sent by the page's beacon."""
+    """``POST deck/api/close/<kernel>``: the page was left; its kernel ends, soon or at once. Sent by its beacon."""
+
+    def initialize(self, pages: OpenPages) -> None:
+        self.pages = pages
 
     @web.authenticated  # type: ignore[untyped-decorator]
     async def post(self, kernel_id: str) -> None:
         self.set_status(204)
         with contextlib.suppress(StreamClosedError):  # a page that closes does not wait for the answer
             await self.finish()
-        await end_kernel(self.kernel_manager, kernel_id)
+        at_once = self.get_body_argument("now", "") == "1"
+        if self.pages.leave(kernel_id, self.get_body_argument("view", None)) or at_once:
+            await end_kernel(self.kernel_manager, kernel_id)
+
+
+class StayHandler(JupyterHandler):  # type: ignore[misc]
+    """``POST voila/api/shutdown/<kernel>``: what Voilà's scripts send when a page is left. Our own word counts."""
+
+    @web.authenticated  # type: ignore[untyped-decorator]
+    async def post(self) -> None:
+        self.set_status(204)
+        await self.finish()

@@ -77,6 +77,12 @@ class WarmProcess:
     def terminate(self) -> None:
         self.send_signal(signal.SIGTERM)
 
+    def discard(self) -> None:
+        """End it without waiting for its end: its parent reaps it."""
+        if self.returncode is None:
+            self.terminate()
+            self._ended()
+
     def _ended(self) -> None:
         self.returncode = 0
         os.close(self._descriptor)
@@ -95,6 +101,12 @@ class WarmKernel:
     def go(self, env: dict[str, str], cwd: str) -> None:
         """Let it run with this environment in this folder."""
         self.parent.send({"op": "go", "id": self.name, "env": env, "cwd": cwd})
+
+    def discard(self) -> None:
+        """End a kernel that no page uses."""
+        if self.process is not None:
+            self.process.discard()
+        self.clean()
 
     def clean(self) -> None:
         """Remove its sockets."""
@@ -268,7 +280,7 @@ class WarmPool:
         parent.retired = True
         for kernel in [*parent.waiting.values(), *parent.starting.values()]:
             if kernel.process is not None:
-                kernel.process.terminate()
+                kernel.discard()
         parent.waiting.clear()
         self.log.info("Warm kernels of %s %s retired", parent.app.id, parent.app.version)
         # The process is left running: kernels in use are its children and end with it. close() of its input ends it.
@@ -315,7 +327,7 @@ class WarmPool:
             await self._heard(parent, message)
         await parent.process.wait()
         for kernel in [*parent.waiting.values(), *parent.starting.values()]:
-            kernel.clean()
+            kernel.discard()
         if self._parents.get(parent.app.id) is parent:
             # Gone by itself; the next page starts cold and warms anew.
             del self._parents[parent.app.id]
@@ -329,9 +341,10 @@ class WarmPool:
             try:
                 kernel.process = WarmProcess(int(message["pid"]))
             except OSError:
+                kernel.clean()
                 return
             if parent.retired:
-                kernel.process.terminate()
+                kernel.discard()
                 return
             parent.failures = 0
             parent.waiting[name] = kernel
@@ -340,7 +353,7 @@ class WarmPool:
             kernel = parent.starting.pop(name, None) or parent.waiting.pop(name, None)
             if kernel is None:
                 return  # in use: its page's kernel manager sees to it
-            kernel.clean()
+            kernel.discard()
             parent.failures += 1
             self.log.warning("A warm kernel of %s ended: %s", parent.app.id, message.get("reason") or "it exited")
             self._later(self._refill(parent, self.refill_delay))

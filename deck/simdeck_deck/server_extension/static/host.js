@@ -93,9 +93,11 @@ function hear(data) {
   if (message.msg_type !== "comm_msg") return;
   const body = content.data;
   if (content.comm_id === control && body.method === "update_states") {
+    (body.buffer_paths || []).forEach((path, i) => put(body.states, path, message.buffers[i]));
     for (const [id, { state }] of Object.entries(body.states)) {
       if (models.has(id)) models.get(id).receive(state); else new Model(id, state);
     }
+    if (waits) { waits = false; draw(); }
     return;
   }
   const model = models.get(content.comm_id);
@@ -226,8 +228,13 @@ for (const [id, { state }] of Object.entries(given.models)) {
   new Model(id, state);
 }
 // Voilà's own scripts would move the cells; here they stay.
-given.roots.forEach((id) => {
-  const place = document.querySelector(`[data-simdeck-root="${id}"]`);
-  if (place && models.has(id)) place.replaceWith(view(models.get(id)));
-});
+function draw() {
+  given.roots.forEach((id) => {
+    const place = document.querySelector(`[data-simdeck-root="${id}"]`);
+    if (place && models.has(id)) place.replaceWith(view(models.get(id)));
+  });
+}
+// A page that goes on where it was: what its widgets hold now comes from the kernel.
+let waits = Boolean(given.again);
+if (!waits) draw();
 connect();

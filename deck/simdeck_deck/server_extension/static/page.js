@@ -88,11 +88,28 @@
   }
   if (!document.getElementById("simdeck-widgets")) window.addEventListener("load", () => watch(120));
 
+  // A page that is left says so, and leaves a note at its own address: opened there again, it goes on where it was.
+  let fresh = false;
+  const remember = (kernelId, seconds) => {
+    document.cookie = `simdeck-page=${kernelId}; path=${location.pathname}; max-age=${seconds}; samesite=lax`;
+  };
+  window.addEventListener("beforeunload", () => {
+    const { kernelId, simdeckReattach } = config();
+    if (kernelId && simdeckReattach && !fresh) remember(kernelId, simdeckReattach);
+  });
+  window.addEventListener("simdeck-fresh", () => { fresh = true; });
+  const anew = document.getElementById("sd-fresh");
+  if (anew) anew.addEventListener("click", () => { window.dispatchEvent(new Event("simdeck-fresh")); location.reload(); });
+  // Shown again from the browser's own memory: its connection is gone.
+  window.addEventListener("pageshow", (event) => { if (event.persisted) location.reload(); });
+
   window.addEventListener("pagehide", () => {
-    const { baseUrl, kernelId } = config();
+    const { baseUrl, kernelId, simdeckView } = config();
     if (!kernelId) return;
     const data = new FormData();
     data.append("_xsrf", (document.cookie.match("\\b_xsrf=([^;]*)") || [])[1] || "");
+    data.append("view", simdeckView || "");
+    if (fresh) data.append("now", "1");
     navigator.sendBeacon(`${baseUrl}deck/api/close/${kernelId}`, data);
   });
 })();
