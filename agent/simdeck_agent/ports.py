@@ -14,7 +14,18 @@ from simdeck_appstore.models import InstalledApp
 from simdeck_appstore.models import Progress as InstallProgress
 from simdeck_appstore.usage import AppUsage
 from simdeck_workflows.diff import RunDiff
-from simdeck_workflows.models import Deletion, Event, FileEntry, Run, RunPage, RunRequest, RunState, Workflow
+from simdeck_workflows.models import (
+    Cleaned,
+    Deletion,
+    Event,
+    FileEntry,
+    Run,
+    RunPage,
+    RunRequest,
+    RunState,
+    Scratch,
+    Workflow,
+)
 from simdeck_workflows.notices import Notices
 from simdeck_workflows.run_records import Records
 from simdeck_workflows.ssh_keys import KeyStore
@@ -105,4 +116,6 @@ class WorkflowBackend(Protocol):
     async def export(self, run_id: str, kind: str, license: str | None = None) -> Path: ...
     async def citations(self, run_id: str) -> list[dict[str, Any]]: ...
     async def import_archive(self, pieces: AsyncIterator[bytes]) -> list[Run]: ...
+    async def scratch(self) -> Scratch: ...
+    async def clean_scratch(self, older_than_days: float) -> Cleaned: ...
     def diff(self, left: str, right: str) -> RunDiff: ...

@@ -19,7 +19,18 @@ from simdeck_appstore.usage import AppUsage, VersionUsage
 from simdeck_common.problems import Problem
 from simdeck_workflows.clusters import RunCluster, offer
 from simdeck_workflows.diff import RunDiff, diff_runs
-from simdeck_workflows.models import Deletion, Event, FileEntry, Run, RunPage, RunRequest, RunState, Workflow
+from simdeck_workflows.models import (
+    Cleaned,
+    Deletion,
+    Event,
+    FileEntry,
+    Run,
+    RunPage,
+    RunRequest,
+    RunState,
+    Scratch,
+    Workflow,
+)
 from simdeck_workflows.notices import Notices
 from simdeck_workflows.policy import NoticeSettings
 from simdeck_workflows.run_records import Records
@@ -239,6 +250,13 @@ class FakeBackend:
             raise Problem("archive-refused", reason="it is none")
         return []
 
+    async def scratch(self) -> Scratch:
+        zero = dict.fromkeys(Scratch.model_fields, 0)
+        return Scratch.model_validate(zero)
+
+    async def clean_scratch(self, older_than_days: float) -> Cleaned:
+        return Cleaned(folders=0, size=0)
+
     def diff(self, left: str, right: str) -> RunDiff:
         runs = self.run(left), self.run(right)
         return diff_runs(runs, ({"of": left}, {"of": right}), ({}, {}))
@@ -279,6 +297,7 @@ class FakeInstaller:
             current=versions[-1],
             versions=versions,
             previous=versions[-2] if len(versions) > 1 else None,
+            site_versions=["1.0"] if app in self.for_all else [],
             entry=NotebookEntry(path="app.ipynb"),
             installed=now(),
         )
@@ -297,7 +316,6 @@ class FakeInstaller:
         if app == "nowhere":
             raise Problem("app-not-found", app=app)
         while self.hold and not self.release.wait(0.01):
-            site_versions=["1.0"] if app in self.for_all else [],
             if cancelled.is_set():
                 raise InterruptedError
         report(InstallProgress(step="build", kind="log", message="one line"))

@@ -172,6 +172,26 @@ def import_file(file: Path, user: str) -> None:
             cli_show.print_run(run)
 
 
+@click.command()
+@click.option("--clean", is_flag=True, help="Remove the working directories of ended runs; results stay.")
+@click.option(
+    "--older-than", "days", type=click.FloatRange(0), default=0.0, help="Only of runs ended so many days ago."
+)
+@USER
+def scratch(clean: bool, days: float, user: str) -> None:
+    """Say what the working directories of runs take, and give back what nothing needs any more."""
+    with client() as api:
+        if clean:
+            gone = api.clean_scratch(days)
+            click.echo(f"{gone['folders']} working directories removed: {_size(gone['size'])}")
+            return
+        found = api.scratch()
+    click.echo(f"{found['folders']} working directories: {_size(found['size'])}")
+    click.echo(f"of ended runs: {found['ended_folders']} ({_size(found['ended_size'])}); simdeck scratch --clean")
+    if found["stray_folders"]:
+        click.echo(f"of no known run: {found['stray_folders']} ({_size(found['stray_size'])})")
+
+
 def _size(count: float) -> str:
     for unit in ("bytes", "KiB", "MiB", "GiB"):
         if count < 1024 or unit == "GiB":
@@ -180,4 +200,4 @@ def _size(count: float) -> str:
     raise AssertionError
 
 
-COMMANDS = [retry, diff, sweep, delete, cite, import_file]
+COMMANDS = [retry, diff, sweep, delete, cite, import_file, scratch]

@@ -9,23 +9,30 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import tempfile
 from collections import defaultdict
 from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from simdeck_common.layout import UserHome, private_dir
+from simdeck_common.layout import UserHome
 from simdeck_common.problems import Problem
 
 from simdeck_workflows import clusters, policy
+from simdeck_workflows.backend_keeping import Keeping
 from simdeck_workflows.backend_parts import check, pieces, release, title_of
 from simdeck_workflows.clusters import RunCluster
-from simdeck_workflows.diff import RunDiff, diff_runs
 from simdeck_workflows.drawing import draw
 from simdeck_workflows.installed import InstalledWorkflows
-from simdeck_workflows.models import Deletion, Event, FileEntry, Run, RunPage, RunRequest, RunState, Workflow
+from simdeck_workflows.models import (
+    Event,
+    FileEntry,
+    Run,
+    RunPage,
+    RunRequest,
+    RunState,
+    Workflow,
+)
 from simdeck_workflows.notices import Notices
 from simdeck_workflows.policy import NoticeSettings, RunPolicy
 from simdeck_workflows.run_records import Records
@@ -57,7 +64,7 @@ class BackendSettings:
     user: str = ""
 
 
-class Backend:
+class Backend(Keeping):
     """Runs of one user. Methods raise ``Problem``; see the catalogue's group "workflow backend"."""
 
     def __init__(self, home: UserHome, settings: BackendSettings) -> None:
@@ -231,25 +238,6 @@ class Backend:
         self._told(run_id)
         return run
 
-    async def deletion(self, run_id: str) -> Deletion:
-        """What deleting a run takes away. Raises ``run-not-ended``, ``run-in-use``."""
-        run = self._store.get(run_id)
-        if not run.state.ended:
-            raise Problem("run-not-ended")
-        return Deletion(run=run, **(await self._of_process(run_id, "deletion", {})))
-
-    async def delete(self, run_id: str) -> None:
-        """Delete a run: provenance, files, working directories, its record. Raises as ``deletion`` does."""
-        await self.deletion(run_id)
-        await self._of_process(run_id, "delete", None)
-        await asyncio.to_thread(self.records.delete, run_id)
-
-    def diff(self, left: str, right: str) -> RunDiff:
-        """What differs between two runs. Raises ``run-not-found``."""
-        runs = self._store.get(left), self._store.get(right)
-        inputs = self._store.inputs(left), self._store.inputs(right)
-        return diff_runs(runs, inputs, (self.outputs(left), self.outputs(right)))
-
     def active(self) -> bool:
         """Whether any run is unfinished, or an ended one's notice has not been taken yet."""
         return self._store.any_unfinished() or self.notices.pending()
@@ -327,47 +315,12 @@ class Backend:
         self._store.get(run_id)
         return Path(await self._supervisor.call("archive", run=run_id))
 
-    async def export(self, run_id: str, kind: str, license: str | None = None) -> Path:
-        """Write an ended run as ``aiida`` (archive) or ``crate`` (RO-Crate). Give the path to ``release`` after use."""
-        run = self._store.get(run_id)
-        if kind == "aiida":
-            return Path(await self._supervisor.call("provenance", run=run_id))
-        try:
-            workflow = self._installed.get(run.workflow)
-        except Problem:
-            workflow = Workflow(name=run.workflow, title=run.workflow, schema={})
-        asked = {"workflow": workflow.model_dump(mode="json", by_alias=True), "user": self._user, "license": license}
-        return Path(await self._supervisor.call("crate", run=run_id, **asked))
-
-    async def citations(self, run_id: str) -> list[dict[str, Any]]:
-        """What to cite for a run: ``[{kind, text, doi?, version?}]``."""
-        self._store.get(run_id)
-        return list(await self._supervisor.call("citations", run=run_id))
-
-    async def import_archive(self, pieces: AsyncIterator[bytes]) -> list[Run]:
-        """Take in somebody's AiiDA archive; its top processes become ended runs. Raises ``archive-refused``."""
-        base = private_dir(self._home.workflows / "handover")
-        path = Path(await asyncio.to_thread(tempfile.mkdtemp, dir=base)) / "archive.aiida"
-        try:
-            with path.open("wb") as stream:
-                async for piece in pieces:
-                    await asyncio.to_thread(stream.write, piece)
-            found = await self._supervisor.call("take_in", path=str(path))
-        finally:
-            release(path)
-        return [await asyncio.to_thread(self.records.note_imported, record) for record in found]
-
     @staticmethod
     def release(path: Path) -> None:
         """Delete a file that was handed over, with its folder."""
         release(path)
 
     # --- below ---------------------------------------------------------------------------------------------------
-
-    async def _of_process(self, run_id: str, method: str, nothing: Any) -> Any:
-        if self._store.get(run_id).process is None:
-            return nothing
-        return await self._supervisor.call(method, run=run_id)
 
     async def _tell_ends(self) -> None:
         """Tell those who asked that a run has ended. A run's end wakes this; the clock sees to what is tried again."""

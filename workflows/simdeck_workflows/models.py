@@ -138,6 +138,24 @@ class Deletion(BaseModel):
     scratch: int = Field(default=0, description="What these take on the disk.")
 
 
+class Scratch(BaseModel):
+    """What working directories take on the disk, in bytes; and what of it nothing needs any more."""
+
+    folders: int
+    size: int
+    ended_folders: int = Field(description="Directories of runs that have ended; their results are kept elsewhere.")
+    ended_size: int
+    stray_folders: int = Field(description="Directories of no known calculation, untouched for a day.")
+    stray_size: int
+
+
+class Cleaned(BaseModel):
+    """What was given back."""
+
+    folders: int
+    size: int
+
+
 class RunPage(BaseModel):
     """Runs, newest first. ``next_cursor`` fetches the following page; null on the last one."""
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Query, Response
 from pydantic import BaseModel
 from simdeck_workflows.diff import RunDiff
-from simdeck_workflows.models import Deletion
+from simdeck_workflows.models import Cleaned, Deletion, Scratch
 from simdeck_workflows.sweeps import Sweep, SweepRequest, SweepTable, to_csv
 
 from simdeck_agent.api.parts import Agent, agent_of, content, declare, in_thread, refusals
@@ -103,6 +103,21 @@ async def list_notices(run_id: str, agent: Agent = Depends(agent_of)) -> NoticeS
     await in_thread(agent.backend.run, run_id)
     found: list[dict[str, Any]] = await in_thread(agent.backend.notices.of, run_id)
     return NoticeStates(items=[NoticeState.model_validate(one) for one in found])
+
+
+@router.get("/scratch", responses=refusals(503), **declare("runs:read"))
+async def get_scratch(agent: Agent = Depends(agent_of)) -> Scratch:
+    """Say what working directories take, and what of it can be given back."""
+    return await agent.backend.scratch()
+
+
+@router.post("/scratch/clean", responses=refusals(422, 503), **declare("runs"))
+async def clean_scratch(
+    older_than_days: Annotated[float, Query(ge=0, le=3650, description="Only of runs that ended so long ago")] = 0.0,
+    agent: Agent = Depends(agent_of),
+) -> Cleaned:
+    """Remove the working directories of ended runs; inputs, outputs and files of runs stay."""
+    return await agent.backend.clean_scratch(older_than_days)
 
 
 @router.get("/runs/{run_id}/deletion", responses=refusals(404, 409, 503), **declare("runs:read"))

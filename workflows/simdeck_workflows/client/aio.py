@@ -125,6 +125,15 @@ class AsyncClient:
         """Delete an ended run with everything it made."""
         await self._send(Request("DELETE", requests.run(run_id).path))
 
+    async def scratch(self) -> dict[str, Any]:
+        """What working directories take (bytes), and what of it can be given back."""
+        return dict(await self._json(Request("GET", "scratch")))
+
+    async def clean_scratch(self, older_than_days: float = 0.0) -> dict[str, Any]:
+        """Remove the working directories of runs that ended so long ago: ``folders``, ``size``."""
+        request = Request("POST", "scratch/clean", params={"older_than_days": str(older_than_days)})
+        return dict(await self._json(request))
+
     async def diff(self, left: str, right: str) -> dict[str, Any]:
         """What differs between two runs: lists ``run``, ``inputs``, ``outputs`` of ``path``, ``left``, ``right``."""
         request = Request("GET", requests.run(left, "diff").path, params={"with": right})

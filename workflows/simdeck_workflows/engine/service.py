@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from simdeck_common.layout import UserHome, private_dir
 from simdeck_common.problems import Problem
 
-from simdeck_workflows.engine import exchange, outputs
+from simdeck_workflows.engine import exchange, outputs, scratch
 from simdeck_workflows.engine.archive import write_archive
 from simdeck_workflows.engine.citations import citations
 from simdeck_workflows.engine.graph import graph_of
@@ -40,7 +40,7 @@ class Service:
         methods: list[Callable[..., Any]] = [
             self.nudge, self.status, self.stop, self.validate, self.outputs, self.files, self.export, self.log,
             self.graph, self.archive, self.deletion, self.delete,
-            self.provenance, self.crate, self.citations, self.take_in,
+            self.provenance, self.crate, self.citations, self.take_in, self.scratch, self.clean_scratch,
         ]  # fmt: skip
         return {method.__name__: self._used(method) for method in methods}
 
@@ -158,6 +158,14 @@ class Service:
     async def take_in(self, path: str) -> list[dict[str, Any]]:
         """Take in an AiiDA archive; return its top processes as records of runs."""
         return [exchange.record_of(node) for node in exchange.read_aiida(Path(path))]
+
+    async def scratch(self) -> dict[str, Any]:
+        """What working directories take."""
+        return scratch.look(self.runs.scratch())
+
+    async def clean_scratch(self, older_than_days: float) -> dict[str, int]:
+        """Remove the working directories of ended runs."""
+        return scratch.clean(self.runs.scratch(), older_than_days)
 
     def _ended_node(self, run: str) -> Any:
         found = self._store.get(run)
