@@ -16,8 +16,10 @@ from pathlib import Path
 
 import httpx
 import pytest
+from appstore_shop import UV
 from playwright.sync_api import FrameLocator, Page, expect, sync_playwright
 from simdeck_appstore.developer.dev import watch
+from simdeck_appstore.developer.dev.sources import DevSettings, source_of
 from simdeck_appstore.developer.new import create
 from stack import missing, wait_for
 
@@ -186,3 +188,20 @@ def test_a_save_names_the_files_that_came_went_and_changed(tmp_path: Path) -> No
     (tmp_path / "comes").write_text("one")
     (tmp_path / "changes").write_text("another")
     assert watch.differing(before, watch.look(tmp_path)) == {"goes", "comes", "changes"}
+
+
+def test_a_save_of_an_aiidalab_app_becomes_a_version_around_the_same_environment(tmp_path: Path) -> None:
+    project = create(tmp_path / "aiidalab-cells", "cells", "aiidalab")
+    (project / "setup.cfg").write_text((project / "setup.cfg").read_text().replace("    ase\n", ""))
+    settings = DevSettings(uv=UV, app_python=Path(getattr(sys, "_base_executable", sys.executable)))
+    apps = tmp_path / "apps"
+    source = source_of(project, apps, settings, lambda words: None)
+    assert (source.app, source.take(set())) == ("cells", "0.1.0+dev.1")
+    (project / "cells.py").write_text("SAVED = True\n")
+    (project / "second.ipynb").write_text((project / "app.ipynb").read_text())
+    assert source.take({"cells.py", "second.ipynb"}) == "0.1.0+dev.2"
+    current = apps / "cells" / "current"
+    assert (current / "apps" / "cells" / "cells.py").read_text() == "SAVED = True\n"
+    assert json.loads((current / "app.json").read_text())["entry"]["pages"] == ["app.ipynb", "second.ipynb"]
+    first = apps / "cells" / "versions" / "0.1.0+dev.1" / "env"
+    assert (current / "env").resolve() == first.resolve()

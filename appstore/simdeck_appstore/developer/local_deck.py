@@ -21,6 +21,7 @@ from simdeck_common.layout import user_home
 from simdeck_common.problems import Problem
 
 from simdeck_appstore.developer import processes
+from simdeck_appstore.rubbish import remove_tree
 
 START_SECONDS = 60.0
 USER = "developer"
@@ -104,7 +105,8 @@ class LocalDeck:
         for process in (self.server, self.agent):
             if process is not None:
                 process.wait()
-        shutil.rmtree(self.base, ignore_errors=True)
+        # What is installed may be read-only (an AiiDAlab app's tree).
+        remove_tree(self.base)
         shutil.rmtree(self.home.runtime.parent, ignore_errors=True)
 
     def last_line(self, log: str) -> str:

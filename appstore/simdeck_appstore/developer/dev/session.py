@@ -4,42 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 from simdeck_common.problems import Problem
 
 from simdeck_appstore.developer import processes
-from simdeck_appstore.developer.checks.record import app_id
 from simdeck_appstore.developer.dev import watch
-from simdeck_appstore.developer.dev.environment import cache_folder, environment_for
-from simdeck_appstore.developer.dev.generations import Generations
+from simdeck_appstore.developer.dev.sources import DevSettings, source_of
 from simdeck_appstore.developer.local_deck import LocalDeck
-from simdeck_appstore.manifest import Project, load_project
+
+__all__ = ["DevSession", "DevSettings"]
 
 LOOK_SECONDS = 0.5
 AGENT_SECONDS = 5.0
-
-
-@dataclass
-class DevSettings:
-    """What a session needs to know of the machine.
-
-    ``backend_python`` runs workflows (None: the page opens, runs cannot be started); ``simdeck`` is the checkout or
-    wheel; ``app_python`` is what the app's environment is made of.
-    """
-
-    uv: Path
-    app_python: Path
-    simdeck: Path | None = None
-    backend_python: Path | None = None
-    port: int = 0
-    cache: Path = field(default_factory=cache_folder)
-
-    @property
-    def describe_argv(self) -> list[str] | None:
-        return [str(self.backend_python), "-m", "simdeck_workflows.engine.describe"] if self.backend_python else None
 
 
 class DevSession:
@@ -50,7 +28,7 @@ class DevSession:
         self.settings = settings
         self.tell = tell
         self.deck = LocalDeck("dev", settings.port)
-        self.generations = Generations(self.deck.home.apps, settings.describe_argv)
+        self.version = ""
         self.seen: watch.Seen = {}
 
     def __enter__(self) -> DevSession:
@@ -89,40 +67,30 @@ class DevSession:
             return False
         self.seen = now
         try:
-            project = load_project(self.folder)
-            version = self._generation(project, same_workflows=not watch.touches_workflows(changed))
+            self.version = self.source.take(changed)
             if watch.touches_workflows(changed) and self.deck.agent is not None:
                 # The worker holds the modules it has imported; the agent starts a new one.
                 processes.end(self.deck.instance, "simdeck_workflows.engine")
         except Problem as problem:
             words = f"{problem.detail} {problem.remedy}".strip()
             self.tell(words)
-            self._say({"version": self._version, "problem": words})
+            self._say({"version": self.version, "problem": words})
         else:
-            self.tell(f"{', '.join(sorted(changed)[:3])}: loaded anew as {version}")
-            self._say({"version": version, "title": project.manifest.title})
+            self.tell(f"{', '.join(sorted(changed)[:3])}: loaded anew as {self.version}")
+            self._say({"version": self.version, "title": self.source.title})
         return True
 
     def _start(self) -> None:
         self.seen = watch.look(self.folder)
-        project = load_project(self.folder)
-        self._generation(project)
-        if self.settings.backend_python is not None and project.manifest.workflows:
+        self.source = source_of(self.folder, self.deck.home.apps, self.settings, self.tell)
+        self.version = self.source.take(set())
+        if self.settings.backend_python is not None and self.source.workflows:
             self._start_agent()
-        self.deck.start_server({"app": app_id(project), "title": project.manifest.title, "version": self._version})
+        self.deck.start_server({"app": self.source.app, "title": self.source.title, "version": self.version})
 
     def _start_agent(self) -> None:
         if self.settings.backend_python is not None:
             self.deck.start_agent(self.settings.backend_python, self.settings.uv)
-
-    def _generation(self, project: Project, *, same_workflows: bool = False) -> str:
-        settings = self.settings
-        environment = environment_for(
-            project, uv=settings.uv, python=settings.app_python, simdeck=settings.simdeck, cache=settings.cache,
-            tell=self.tell,
-        )  # fmt: skip
-        self._version = self.generations.add(project, environment, same_workflows=same_workflows)
-        return self._version
 
     def _say(self, said: dict[str, str]) -> None:
         try:
