@@ -32,7 +32,7 @@ async def test_the_real_server_starts_lean_knows_its_people_and_passes_the_warni
     (job,) = world.jobs()
     target = world.target("alice")
     tokens = {name: world.hub.user(name).new_api_token() for name in ("alice", "mallory")}
-    async with httpx.AsyncClient(base_url=f"{target}/user/alice/api", trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=f"{target}/user/alice/api", trust_env=False, timeout=60) as client:
         mine = await client.get("/kernelspecs", headers={"Authorization": f"token {tokens['alice']}"})
         others = await client.get("/kernelspecs", headers={"Authorization": f"token {tokens['mallory']}"})
         nobody = await client.get("/kernelspecs", follow_redirects=False)
