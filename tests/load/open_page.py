@@ -76,6 +76,8 @@ async def server(work: Path, warm: bool):
     env = {
         **os.environ,
         "SIMDECK_APPS_DIR": str(work / "apps"),
+        # Each visit is a first one.
+        "SIMDECK_REATTACH_SECONDS": "0",
         "SIMDECK_WARM_SPARE": "1" if warm else "0",
         "JUPYTER_PATH": str(work / "apps" / ".jupyter"),
         "JUPYTER_CONFIG_DIR": str(work / "cfg"),

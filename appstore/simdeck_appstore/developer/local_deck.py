@@ -84,6 +84,8 @@ class LocalDeck:
             "SIMDECK_APPS_DIR": str(self.home.apps),
             # A kernel that was made ready before a save would show the page of before it.
             "SIMDECK_WARM_APPS": "0",
+            # A page that loads anew shows what was saved, not what it showed before.
+            "SIMDECK_REATTACH_SECONDS": "0",
             "SIMDECK_DEV": json.dumps(told),
         }  # fmt: skip
         argv = [
