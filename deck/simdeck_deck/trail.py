@@ -46,6 +46,8 @@ class Trail:
         if method in ("GET", "HEAD", "OPTIONS") or found is None:
             return None
         what = found[2] or ("remove" if method == "DELETE" else method.lower())
+        if found[2] and method == "DELETE":
+            what = f"un{what}"
         try:
             return await asyncio.to_thread(self.audit.ask, user, what, unquote(found[1]))
         except OSError as error:

@@ -57,6 +57,15 @@ async def test_a_removal_is_written_down(site, audit):
     assert (entry.what, entry.app, entry.outcome) == ("remove", "wave", "done")
 
 
+async def test_pins_are_written_down(site, audit):
+    async with site.client(site.hub.token("alice", "apps:install")) as alice:
+        await alice.post("/apps/wave/install")
+        await settled(audit)
+        await alice.put("/apps/wave/pin", json={"version": "1.0"})
+        await alice.delete("/apps/wave/pin")
+    assert [entry.what for entry in audit.read()] == ["unpin", "pin", "install"]
+
+
 async def test_what_was_refused_is_written_down_too(site, audit):
     async with site.client(site.hub.token("alice", "apps:install")) as alice:
         assert (await alice.delete("/apps/nothing")).status_code == 404

@@ -34,6 +34,8 @@ WHAT = {
     "install": "Install or update",
     "rollback": "Go back",
     "remove": "Remove",
+    "pin": "Pin",
+    "unpin": "Unpin",
     "site-install": "Install for everybody",
     "site-remove": "Remove for everybody",
 }
