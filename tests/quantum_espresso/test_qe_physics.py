@@ -56,7 +56,7 @@ def answers(backend_python: Path, tmp_path_factory: pytest.TempPathFactory) -> d
     cases = {
         "silicon": {"structure": silicon, "inputs": base, "environment": soft, "kill": "scf"},
         "squeezed": {
-            "structure": crystal("diamond", "Si", 5.3), "environment": soft, "inputs": {**base, **plain, "relax": "cell"},
+            "structure": crystal("diamond", "Si", 5.38), "environment": soft, "inputs": {**base, **plain, "relax": "cell"},
         },
         "aluminium": {
             "structure": crystal("fcc", "Al", ALUMINIUM), "inputs": {"protocol": "fast", "functional": "LDA", "bands": False},

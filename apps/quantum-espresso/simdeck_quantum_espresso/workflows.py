@@ -18,6 +18,10 @@ from simdeck_quantum_espresso.engine import programs
 from simdeck_quantum_espresso.failures import explain
 from simdeck_quantum_espresso.pseudopotentials import NoPseudopotentialError, choose
 
+MAX_ROUNDS = 5
+"""How often a cell is relaxed anew with the plane waves that belong to what the round before left."""
+NEARLY = 501
+"""Exit status of a relaxed cell whose last field, with plane waves of its own, is still under some pressure."""
 MAX_CONTINUATIONS = 4
 """How often an interrupted calculation is begun again before the run gives up."""
 
@@ -158,6 +162,7 @@ class PropertiesWorkChain(WorkChain):  # type: ignore[misc]
         self.ctx.structure = self.inputs.structure
         self.ctx.place = 0
         self.ctx.attempt = 0
+        self.ctx.rounds = 0
 
     def stages_are_left(self) -> bool:
         """Whether there is a stage that has not ended."""
@@ -172,7 +177,8 @@ class PropertiesWorkChain(WorkChain):  # type: ignore[misc]
             found = stages.path_of(self.ctx.structure, orm.Float(stages.protocol(self.inputs).path))
             self.ctx.structure, self.ctx.path = found["structure"], found["path"]
         process, inputs = stages.build(stage, self.inputs, self.ctx, TITLES[stage])
-        label = f"{stage.replace('-', '_')}_{self.ctx.attempt}" if self.ctx.attempt else stage.replace("-", "_")
+        again = self.ctx.attempt + self.ctx.rounds if stage == "vc-relax" else self.ctx.attempt
+        label = stage.replace("-", "_") + (f"_{again}" if again else "")
         inputs.setdefault("metadata", {})
         inputs["metadata"] = {**inputs["metadata"], "call_link_label": label, "label": TITLES[stage]}
         return ToContext(process=self.submit(process, **inputs))
@@ -185,6 +191,12 @@ class PropertiesWorkChain(WorkChain):  # type: ignore[misc]
             self.ctx.place += 1
             self.ctx.attempt = 0
             return None
+        if process.exit_status == NEARLY and "output_structure" in process.outputs:
+            self.ctx.rounds += 1
+            self.ctx.structure = process.outputs.output_structure
+            if self.ctx.rounds < MAX_ROUNDS:
+                self.report(f"the cell changed its plane waves; relaxing it anew ({self.ctx.rounds} of {MAX_ROUNDS})")
+                return None
         job = last_job(process)
         end = end_of(job) if job is not None else {}
         if end.get("problem") == "program-missing":
