@@ -102,12 +102,24 @@ def run_checks(
     project: Path, wheel: Path | None, registry: Path, advisories: Path | None = None, *, ask_osv: bool = True
 ) -> CheckRecord:
     """Check a project, or the release made of it, against the categories of ``registry`` where that is a folder."""
+    settings = check_settings(registry, advisories, ask_osv)
+    return Check(project, settings, wheel, report=lambda sentence: click.echo(sentence, err=True)).run()
+
+
+def check_settings(registry: Path, advisories: Path | None, ask_osv: bool) -> CheckSettings:
+    """Return what checks need to know of this machine.
+
+    Raises
+    ------
+    Problem
+        ``environment-missing``: there is no workflow backend.
+    """
     from simdeck_hub.agent_settings import uv_program
 
     checkout = Checkout.find()
     if not checkout.backend_python.exists():
         raise Problem("environment-missing", what="the workflow backend's environment")
-    settings = CheckSettings(
+    return CheckSettings(
         uv=uv_program(),
         describe_argv=[str(checkout.backend_python), "-m", "simdeck_workflows.engine.describe"],
         simdeck=own_simdeck(checkout),
@@ -117,7 +129,6 @@ def run_checks(
         advisories=advisories,
         ask_osv=ask_osv,
     )
-    return Check(project, settings, wheel, report=lambda sentence: click.echo(sentence, err=True)).run()
 
 
 def chromium() -> Path | None:
@@ -210,6 +221,39 @@ def registry_build(context: click.Context, folder: Path, output: Path | None, ke
     )
     say_report(report)
     context.exit(1 if strict and report.problems else 0)
+
+
+@registry.command("check")
+@click.argument("folder", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("app_id", required=False)
+@click.option("--again", is_flag=True, help="Also what has a record that fits.")
+@click.option("--advisories", type=click.Path(path_type=Path, exists=True), help="OSV advisories: a file or folder.")
+@click.option("--offline", is_flag=True, help="Do not ask osv.dev about known vulnerabilities.")
+@click.pass_context
+def registry_check(
+    context: click.Context, folder: Path, app_id: str | None, again: bool, advisories: Path | None, offline: bool
+) -> None:
+    """Check the releases in FOLDER that have no record (of one app: APP_ID); the next build signs and shows them."""
+    from simdeck_appstore.developer.registry_check import check_registry
+    from simdeck_appstore.registry_settings import read_settings
+
+    output = read_settings(folder).output
+    built = folder / output if output else folder / "none"
+    failed = False
+    settings = check_settings(folder, advisories, not offline)
+    for one in check_registry(
+        folder, built, settings, only=app_id, again=again, tell=lambda words: click.echo(words, err=True)
+    ):
+        if one.record is None:
+            failed = True
+            click.echo(f"✗ {one.app}: {one.problem.detail if one.problem else ''}")
+            continue
+        failed = failed or not one.record.passed
+        click.echo(f"{MARKS['passed' if one.record.passed else 'failed']} {one.app} {one.record.version}")
+        for finding in one.record.findings:
+            if finding.state in ("failed", "warning"):
+                click.echo(f"  {line_of(finding)}")
+    context.exit(1 if failed else 0)
 
 
 def line_of(finding: Finding) -> str:

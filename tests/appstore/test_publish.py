@@ -16,6 +16,7 @@ from simdeck_appstore.developer import apps_yaml
 from simdeck_appstore.developer.check import Check, CheckRecord, CheckSettings
 from simdeck_appstore.developer.new import create
 from simdeck_appstore.developer.publish import is_git, propose, push
+from simdeck_appstore.developer.registry_check import check_registry
 from simdeck_appstore.developer.release import MadeRelease, make_release
 from simdeck_appstore.installer import Installer, InstallerSettings
 from simdeck_appstore.models import AiidalabEntry
@@ -178,6 +179,20 @@ def test_an_aiidalab_app_without_a_version_is_told_so(tmp_path: Path) -> None:
     with pytest.raises(Problem) as caught:
         make_release(project, project / "dist", PYTHON)
     assert "says no version" in caught.value.detail
+
+
+def test_a_registry_checks_what_has_no_record_and_the_next_build_shows_it(
+    site: Path, tmp_path: Path, shop: Shop
+) -> None:
+    push(release_of(tmp_path), site, None, simdeck=shop.stand_in)
+    built = site.parent / "built"
+    settings = CheckSettings(uv=UV, describe_argv=shop.describe, simdeck=shop.stand_in)
+    assert [one.record.passed for one in check_registry(site, built, settings) if one.record] == [True]
+    build_registry(site, built, simdeck=shop.stand_in, keys=site.parent / "keys")
+    check = Registry(built).app("demo").releases[0].check
+    assert check is not None
+    assert check.passed
+    assert list(check_registry(site, built, settings)) == []
 
 
 # --- a git repository -------------------------------------------------------------------------------------------------
