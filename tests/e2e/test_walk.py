@@ -321,7 +321,7 @@ def test_an_update_can_be_rolled_back_and_the_app_removed(page: Page, stack: Sta
     expect(page.get_by_role("button", name="Update to 1.0.1")).to_be_visible(timeout=CALCULATION)
     assert (versions / "current").resolve().name == "1.0.0"
     page.goto(app_page)
-    page.get_by_role("link", name=re.compile("Remove")).click()
+    page.get_by_role("link", name="Remove…", exact=True).click()
     page.get_by_role("button", name="Remove Molecule").click()
     expect(page.get_by_role("button", name=re.compile("^Install")).first).to_be_visible(timeout=CALCULATION)
     assert not versions.exists()
