@@ -124,6 +124,9 @@ class Registries:
         chosen = [RegistrySource.of(source) for source in sources]
         self.policy = policy
         self._members = [_Member(source, source.open(trust)) for source in chosen]
+        # Servers are asked at the same time; folders answer at once.
+        web = [member for member in self._members if member.source.url.startswith("http")]
+        self._pool = ThreadPoolExecutor(min(8, len(web) + 1), "registries") if web else None
         self._lock = threading.Lock()
         self._merged: _Merged | None = None
 
@@ -185,10 +188,9 @@ class Registries:
         return index.model_copy(update={"apps": kept}), SearchIndex(kept)
 
     def _answers(self) -> list[tuple[_Member, RegistryIndex | Problem]]:
-        if len(self._members) == 1:
-            return [(self._members[0], self._members[0].index())]
-        with ThreadPoolExecutor(max(1, min(8, len(self._members))), "registries") as pool:
-            return list(zip(self._members, pool.map(_Member.index, self._members), strict=True))
+        if self._pool is None:
+            return [(member, member.index()) for member in self._members]
+        return list(zip(self._members, self._pool.map(_Member.index, self._members), strict=True))
 
     def _read(self) -> _Merged:
         answers = self._answers()
