@@ -5,11 +5,14 @@ The registry is signed; each case spoils a copy of it, or what the reader knows 
 
 from __future__ import annotations
 
+import http.server
 import json
 import shutil
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -243,6 +246,44 @@ def test_a_document_without_end_is_not_read_to_it(case: Case, monkeypatch: pytes
     with pytest.raises(Problem) as caught:
         Registries([str(case.folder)], case.apps).seen_by(None).index()
     assert (caught.value.code, "is larger than" in caught.value.detail) == ("registry-unreachable", True)
+
+
+@pytest.fixture
+def served(case: Case) -> Iterator[str]:
+    """The case's registry on a web server."""
+    handler = partial(http.server.SimpleHTTPRequestHandler, directory=str(case.folder))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join(10)
+
+
+def test_a_signed_registry_on_a_web_server_is_read_and_a_changed_one_refused(case: Case, served: str) -> None:
+    source = RegistrySource(name="web", url=served, root=case.shelf.root)
+    assert Registries([source], case.apps / ".trust").app("wave").latest == "1.1.0"
+    changed_document(case)
+    with pytest.raises(Problem) as caught:
+        Registries([source], case.apps / ".trust").app("wave")
+    assert (caught.value.code, "127.0.0.1" in caught.value.detail) == ("registry-untrusted", True)
+
+
+def test_an_answer_without_end_is_broken_off(case: Case, served: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "LARGEST_DOCUMENT", 100)
+    with pytest.raises(Problem) as caught:
+        Registries([served], case.apps / ".trust").seen_by(None).index()
+    assert (caught.value.code, "is larger than" in caught.value.detail) == ("registry-unreachable", True)
+
+
+def test_a_registry_whose_server_is_away_is_not_asked_again_for_every_page(case: Case) -> None:
+    nobody = "http://127.0.0.1:1"
+    shop = Registries([RegistrySource(name="away", url=nobody), str(case.folder)], case.apps / ".trust")
+    assert [entry.id for entry in shop.seen_by(()).index().apps] == ["wave"]
+    member = shop._members[0]
+    assert member.away is not None
+    member.registry = None  # type: ignore[assignment]
+    assert [problem.code for problem in shop.problems()] == ["registry-unreachable"]
 
 
 # --- several registries ------------------------------------------------------------------------------------------
