@@ -293,13 +293,18 @@ class Programs:
         assert program.process.stdout is not None
         with contextlib.suppress(OSError), program.log.open("wb", buffering=0) as log:
             program.log.chmod(0o600)
+            rest = ""
             while part := await program.process.stdout.read(65536):
-                text = part.decode("utf-8", "replace")
-                program.lines.extend(line[:1000] for line in text.splitlines())
+                # A line may come in several parts.
+                *whole, rest = (rest + part.decode("utf-8", "replace")).split("\n")
+                program.lines.extend(line[:1000] for line in whole)
+                rest = rest[-1000:]
                 if log.tell() > LOG_BYTES:
                     log.seek(0)
                     log.truncate()
                 log.write(part)
+            if rest:
+                program.lines.append(rest)
 
 
 def _signal(group: int, number: int) -> None:
