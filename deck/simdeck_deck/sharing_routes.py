@@ -100,22 +100,19 @@ async def forget_shared(ticket: str, user: User, sharing: Part) -> Response:
 @router.get("/shared/{ticket}/inputs", responses=refusals(404), **scoped("runs:read"))
 async def get_shared_inputs(ticket: str, user: User, sharing: Part) -> dict[str, Any]:
     """Return the shared run's inputs by name."""
-    found: dict[str, Any] = await sharing.read(user, ticket, "inputs")
-    return found
+    return await sharing.read(user, ticket, "inputs")
 
 
 @router.get("/shared/{ticket}/outputs", responses=refusals(404), **scoped("runs:read"))
 async def get_shared_outputs(ticket: str, user: User, sharing: Part) -> dict[str, Any]:
     """Return the shared run's outputs by name."""
-    found: dict[str, Any] = await sharing.read(user, ticket, "outputs")
-    return found
+    return await sharing.read(user, ticket, "outputs")
 
 
 @router.get("/shared/{ticket}/files", responses=refusals(404), **scoped("runs:read"))
 async def list_shared_files(ticket: str, user: User, sharing: Part) -> dict[str, Any]:
     """List the shared run's files."""
-    found: dict[str, Any] = await sharing.read(user, ticket, "files")
-    return found
+    return await sharing.read(user, ticket, "files")
 
 
 @router.get(

@@ -272,6 +272,24 @@ async def test_a_header_of_the_callers_own_names_no_share(world):
         assert (await bob.get(f"/shared/{ticket(share)}", headers=header)).status_code == 404
 
 
+@pytest.mark.parametrize("lie", [[], "x", {"title": 3}, {"owner": "grace"}])
+async def test_an_owners_agent_that_lies_is_not_believed(world, monkeypatch, lie):
+    share = await world.share()
+    async with world.client() as bob:
+        await bob.post("/shared", json={"link": share["link"]})
+        told = (await bob.get(f"/shared/{ticket(share)}")).json()
+        body = told | lie if isinstance(lie, dict) else lie
+        monkeypatch.setattr(httpx.Response, "json", lambda self, real=httpx.Response.json: (
+            body if self.request.url.path == "/shared/run" else real(self)
+        ))  # fmt: skip
+        answer = await bob.get(f"/shared/{ticket(share)}")
+        monkeypatch.undo()
+    if isinstance(lie, dict) and "owner" in lie:
+        assert answer.json()["owner"] == "alice"
+    else:
+        assert (answer.status_code, answer.json()["code"]) == (503, "share-owner-away")
+
+
 # --- the agent's own refusals ----------------------------------------------------------------------------------------
 
 

@@ -217,6 +217,11 @@ def test_a_long_curve_is_thinned_but_keeps_its_ends() -> None:
     assert (curve.path.count("L"), curve.low, curve.high, curve.count) == (49, 0, 9999, 10_000)
 
 
+@pytest.mark.parametrize("path", ["../../../hub/logout", "a/../b", "/etc/passwd", ".", "a//b"])
+def test_a_file_whose_path_leads_elsewhere_is_not_linked(path: str) -> None:
+    assert file_rows([{"path": path, "size": 1}], "r", LINKS) == ()
+
+
 # --- apps ---------------------------------------------------------------------------------------------------------------
 
 

@@ -200,7 +200,8 @@ def file_rows(items: Any, run: str, links: Links, place: str = "runs") -> tuple[
     rows = []
     for item in items if isinstance(items, Sequence) else ():
         path = text_of(item, "path") if isinstance(item, Mapping) else ""
-        if path:
+        # A browser would follow dots in an address to somewhere else on this site.
+        if path and not {"", ".", ".."}.intersection(path.split("/")):
             folder, _, name = path.rpartition("/")
             rows.append(
                 FileRow(
