@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,7 +14,15 @@ from typing import Any
 import pytest
 from aiidalab_apps import install_tree
 from server_extension.conftest import running
-from simdeck_deck.server_extension.aiida_profile import OwnAiida, Profile, own_aiida, profile_of, refusal, wanted
+from simdeck_deck.server_extension.aiida_profile import (
+    OwnAiida,
+    Profile,
+    elsewhere,
+    own_aiida,
+    profile_of,
+    refusal,
+    wanted,
+)
 from simdeck_hub.places import Checkout
 
 BACKEND = Checkout.find().backend_python
@@ -51,6 +60,14 @@ def test_a_folder_that_is_no_profile_is_one_that_has_not_been_made(tmp_path: Pat
     for text in ("", "[]", "{}", '{"CONFIG_VERSION": {}, "profiles": {"x": {}}}'):
         (folder / "config.json").write_text(text)
         assert not profile_of(tmp_path / "apps").made
+
+
+def test_a_profile_that_lives_on_another_machine_is_left_alone(tmp_path: Path) -> None:
+    assert elsewhere(tmp_path / "apps") == ""
+    (tmp_path / "run-hub-node").symlink_to("/tmp")
+    assert "on another machine" in elsewhere(tmp_path / "apps")
+    (tmp_path / f"run-{socket.gethostname()}").symlink_to("/tmp")
+    assert elsewhere(tmp_path / "apps") == ""
 
 
 @pytest.fixture(scope="module")

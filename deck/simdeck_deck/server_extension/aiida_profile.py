@@ -13,6 +13,7 @@ import fcntl
 import json
 import os
 import re
+import socket
 import sqlite3
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, requires
@@ -117,6 +118,21 @@ def refusal(own: OwnAiida, profile: Profile) -> str:
         f"This app brings AiiDA {own.version}, and your results are kept by AiiDA {ours}: the two cannot share "
         "their files. What the app does without AiiDA works; load_profile() in it finds no profile. "
         "Ask its developer for a version that works with this AiiDA."
+    )
+
+
+def elsewhere(apps: Path) -> str:
+    """Return why the profile cannot be opened on this machine, in sentences; empty where it can.
+
+    On a site the backend runs on another machine than the servers, and notes where (``run-<host>``). Its database is
+    written by several processes at once, which only processes of one machine may do.
+    """
+    hosts = {path.name.removeprefix("run-") for path in apps.parent.glob("run-*") if path.is_symlink()}
+    if not hosts or socket.gethostname() in hosts:
+        return ""
+    return (
+        "Your AiiDA results are kept on another machine than the one this server runs on, and cannot be opened "
+        "from here. What the app does without AiiDA works; load_profile() in it finds no profile."
     )
 
 

@@ -44,8 +44,10 @@ def page(apps: Path, app: Installed, name: str) -> AppPage:
     own = aiida_profile.own_aiida(app.env)
     if own is not None:
         profile = aiida_profile.profile_of(apps)
-        note = aiida_profile.refusal(own, profile)
-        environment["AIIDA_PATH"] = str(app.home / "aiida" if note else profile.folder)
+        note = aiida_profile.elsewhere(apps) or aiida_profile.refusal(own, profile)
+        # In the user's own folder: the version's may be the site's.
+        aside = apps / ".aiida" / f"{app.id}-{app.version}"
+        environment["AIIDA_PATH"] = str(aside if note else profile.folder)
     return AppPage(
         id=app.id,
         title=app.title,
