@@ -13,7 +13,7 @@ from simdeck_deck.pages.views.amounts import start_words
 from simdeck_deck.pages.views.links import Links
 from simdeck_deck.pages.views.options import query_of
 from simdeck_deck.pages.views.resources import chosen_partition
-from simdeck_deck.pages.views.text import NO_BREAK, duration, full_time, number, parse_time
+from simdeck_deck.pages.views.text import NO_BREAK, core_hours, duration, full_time, number, parse_time
 from simdeck_deck.servers import ClusterView, EstimateView, Free
 
 
@@ -68,8 +68,8 @@ def estimate_card(
     return EstimateCard(
         start=start_words(estimate.start, now),
         start_full=full_time(estimate.start) if parse_time(estimate.start) else "",
-        cost=f"{number(round(hours, 1))} core-hours" if hours is not None else "",
-        balance=f"{number(round(balance))} core-hours" if balance is not None else "",
+        cost=core_hours(hours) if hours is not None else "",
+        balance=core_hours(balance) if balance is not None else "",
         dear=hours is not None and balance is not None and hours > balance,
         sooner=tuple(found),
     )

@@ -10,7 +10,7 @@ from simdeck_clusters.quantities import memory_text, minutes_text
 
 from simdeck_deck.pages.views.amounts import gpu_choice, memory_words, size_words, walltime_words
 from simdeck_deck.pages.views.options import PREFIX
-from simdeck_deck.pages.views.text import number
+from simdeck_deck.pages.views.text import core_hours
 from simdeck_deck.servers import ClusterView, Limits, PartitionView
 
 USUAL = "The default one"
@@ -175,7 +175,7 @@ def _account_words(cluster: ClusterView, chosen: Any) -> str:
     )
     if account is None or account.core_hours_left is None:
         return ""
-    return f"{number(round(account.core_hours_left))} core-hours left in {account.name}"
+    return f"{core_hours(account.core_hours_left)} left in {account.name}"
 
 
 def _hints(limits: Limits) -> dict[str, str]:

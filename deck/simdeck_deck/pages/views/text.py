@@ -98,6 +98,11 @@ def byte_size(count: Any) -> str:
     raise AssertionError("unreachable")
 
 
+def core_hours(hours: float) -> str:
+    """Return core-hours in words, with tenths where they count."""
+    return f"{number(round(hours) if abs(hours) >= 100 else round(hours, 1))} core-hours"
+
+
 def number(value: Any) -> str:
     """Return a number as print shows it: at most eight significant digits, a true minus, powers of ten spelt out.
 
