@@ -135,13 +135,13 @@ class Faults:
         slurm.stop_node(name)
         # Slurm would find out by itself in half a minute.
         self.site.nodes("DOWN", name)
-        if job is not None:
-            wait_for("the job to leave its node", lambda: not self._on(job.name, name), 60)
+        # A node that is back before Slurm has taken its jobs away loses what Slurm starts on it meanwhile; Slurm finds
+        # that out by itself, but only after minutes.
+        wait_for("the jobs to leave the node", lambda: not self._on(name), 60)
         slurm.start_node(node)
 
-    def _on(self, name: str, node: str) -> bool:
-        job = self.site.job(name)
-        return job is not None and job.node == node and job.state == "RUNNING"
+    def _on(self, node: str) -> bool:
+        return any(job.node == node and job.state == "RUNNING" for job in self.site.jobs())
 
     def requeue(self, job: QueuedJob | None) -> None:
         assert job is not None
