@@ -130,7 +130,7 @@ def running(root: Path, apps: Path, *extensions: str, **more: str) -> Iterator[S
         process = subprocess.Popen(argv, env=env, stdout=log, stderr=log, cwd=root)
     found = Server(f"http://127.0.0.1:{port}/user/ada/", apps, process)
     try:
-        found.until(lambda: _answers(found), 60)
+        found.until(lambda: _answers(found), 120)
         yield found
     finally:
         process.send_signal(signal.SIGTERM)
