@@ -6,6 +6,7 @@ with published values of its own functional:
 - silicon, PBE: gap 0.57 to 0.62 eV, indirect, from Γ to 0.85 of the way to X; lattice constant 5.469 Å (all-electron 5.47 to
   5.48: Haas, Tran, Blaha, Phys. Rev. B 79, 085104 (2009)). The norm-conserving file is used: ±0.06 eV, ±0.03 Å.
 - iron, PBE, at the measured lattice constant: 2.2 μB an atom (all-electron 2.17 to 2.22). Few k-points: ±0.1 μB.
+- silicon, LDA: optical phonon at Γ 510 to 517 cm⁻¹ (515 ± 15).
 - aluminium, LDA: nearly free electrons; 0.38 states/eV at the Fermi level for three of them in a sphere 11.7 eV deep. The real
   crystal's structure in the density of states and few k-points: ±20 %.
 """
@@ -64,6 +65,12 @@ def answers(backend_python: Path, tmp_path_factory: pytest.TempPathFactory) -> d
         "iron": {
             "structure": crystal("bcc", "Fe", IRON),
             "inputs": {"protocol": "fast", **plain, "k_spacing": 0.5, "magnetism": "ferromagnetic", "width": 0.3},
+        },
+        "phonons": {
+            "structure": silicon,
+            "inputs": {
+                "protocol": "fast", "functional": "LDA", **plain, "k_spacing": 0.6, "occupations": "fixed", "phonons": True,
+            },
         },
         "metal as an insulator": {
             "structure": crystal("fcc", "Al", ALUMINIUM),
@@ -180,6 +187,14 @@ def test_iron_has_the_moment_that_pw_x_gives_by_hand_and_that_is_published(answe
     assert run["outputs"]["energy"] == pytest.approx(hand["iron"], abs=0.002)  # eV
     assert run["outputs"]["moment"] == pytest.approx(hand["moment"], abs=0.02)  # μB
     assert run["outputs"]["moment"] == pytest.approx(2.2, abs=0.1)
+
+
+def test_silicons_optical_phonon_is_where_lda_has_it(answers: dict[str, Any]) -> None:
+    run = answers["phonons"]
+    assert run["exit"] == 0, run["message"]
+    *acoustic, _, _, highest = run["outputs"]["phonons"]["frequencies"]
+    assert np.abs(acoustic[:3]).max() < 15  # cm⁻¹; zero but for the grid
+    assert highest == pytest.approx(515, abs=15)
 
 
 def test_a_metal_with_fixed_occupations_fails_with_its_cure(answers: dict[str, Any]) -> None:

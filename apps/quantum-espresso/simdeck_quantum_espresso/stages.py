@@ -4,6 +4,7 @@ begins."""
 from __future__ import annotations
 
 import io
+import os
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from aiida_quantumespresso.workflows.ph.base import PhBaseWorkChain
 from aiida_quantumespresso.workflows.pw.base import PwBaseWorkChain
 
 from simdeck_quantum_espresso import settings
+from simdeck_quantum_espresso.engine.programs import FOLDER, LAUNCHER
 from simdeck_quantum_espresso.pseudopotentials import choose
 
 RETRIEVED = ["engine.json"]
@@ -176,6 +178,8 @@ def _options(inputs: Any) -> dict[str, Any]:
         "withmpi": False,
         "max_wallclock_seconds": 60 * inputs.walltime.value,
         "additional_retrieve_list": RETRIEVED,
+        # Where an administrator told the worker to look: a batch job gets little of its environment.
+        "environment_variables": {name: os.environ[name] for name in (FOLDER, LAUNCHER) if os.environ.get(name)},
     }
 
 
