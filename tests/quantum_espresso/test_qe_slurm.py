@@ -76,7 +76,7 @@ async def test_silicon_is_a_job_on_two_cores_with_live_convergence(oven: Cluster
     (job,) = oven.queue()
     assert "NumCPUs=2" in oven.slurm.slurm("scontrol", "--oneliner", "show", "job", job[0])
     (folder,) = oven.folders()
-    assert "Number of MPI processes:                 2" in (folder / "aiida.out").read_text()
+    assert "running on     2 processors" in (folder / "aiida.out").read_text()
 
 
 async def test_a_node_without_the_program_fails_with_what_to_install(oven: ClusterOven) -> None:
