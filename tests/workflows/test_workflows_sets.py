@@ -80,11 +80,11 @@ async def test_without_the_wish_it_is_computed_anew(oven: Oven) -> None:
 
 async def test_a_failure_is_never_taken_from_before(oven: Oven) -> None:
     inputs = {"steps": 6, "error": "too hot"}
-    await oven.end(oven.bake(**inputs))
-    computed = len(oven.computed())
-    ended = await oven.end(oven.bake(request={"reuse": True}, **inputs))
-    assert ended.state is RunState.FAILED
-    assert len(oven.computed()) == computed + 1
+    for _again in range(2):
+        computed = len(oven.computed())
+        ended = await oven.end(oven.bake(request={"reuse": True}, **inputs))
+        assert ended.state is RunState.FAILED
+        assert len(oven.computed()) == computed + 1
 
 
 async def test_deleting_the_original_leaves_the_copy_whole(oven: Oven) -> None:
@@ -109,7 +109,7 @@ async def test_a_failure_names_a_cure_and_a_retry_with_it_succeeds(oven: Oven) -
 
 
 async def test_changes_of_a_retry_are_checked_like_inputs(oven: Oven) -> None:
-    ended = await baked(oven, steps=1)
+    ended = oven.backend.list_runs(state=RunState.FINISHED).items[0]
     with pytest.raises(Problem) as caught:
         oven.backend.retry(ended.id, changes={"steps": 0})
     assert caught.value.field == "steps"
@@ -125,15 +125,15 @@ async def test_two_runs_differ_where_they_do(oven: Oven) -> None:
 
 async def test_a_sweep_fills_its_table(oven: Oven) -> None:
     inputs = {"structure": WATER, "ledger": str(oven.ledger)}
-    asked = SweepRequest(workflow="toy.bake", inputs=inputs, vary={"steps": [1, 2], "pause": [0.01, 0.02]})
+    asked = SweepRequest(workflow="toy.bake", inputs=inputs, vary={"steps": [1, 2], "pause": [0.01]})
     made = oven.backend.sweep(asked)
-    assert made.runs == 4
+    assert made.runs == 2
     for row in oven.backend.records.sweep(made.id).rows:
         await oven.end(oven.backend.run(row.run))
     table = oven.backend.records.sweep(made.id)
     assert table.ended
-    assert [(row.values["steps"], row.results["energy"]) for row in table.rows] == [(1, -1), (1, -1), (2, -2), (2, -2)]
-    assert [run.sweep for run in oven.backend.list_runs(sweep=made.id).items] == [made.id] * 4
+    assert [(row.values["steps"], row.results["energy"]) for row in table.rows] == [(1, -1), (2, -2)]
+    assert [run.sweep for run in oven.backend.list_runs(sweep=made.id).items] == [made.id] * 2
 
 
 async def test_a_sweep_with_one_wrong_value_makes_no_run(oven: Oven) -> None:
@@ -146,7 +146,7 @@ async def test_a_sweep_with_one_wrong_value_makes_no_run(oven: Oven) -> None:
 
 async def test_a_cancelled_sweep_ends_all_its_runs(oven: Oven) -> None:
     inputs = {"structure": WATER, "pause": 0.05}
-    made = oven.backend.sweep(SweepRequest(workflow="toy.bake", inputs=inputs, vary={"steps": [900, 901, 902]}))
+    made = oven.backend.sweep(SweepRequest(workflow="toy.bake", inputs=inputs, vary={"steps": [900, 901]}))
     await oven.backend.cancel_sweep(made.id)
     for row in oven.backend.records.sweep(made.id).rows:
         assert (await oven.end(oven.backend.run(row.run))).state is RunState.CANCELLED
