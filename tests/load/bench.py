@@ -1,6 +1,6 @@
 """`make bench`: the budgets, measured as ratios in one run on one machine. Nothing fails because a machine is slow.
 
-Prints a table and writes ``tests/artifacts/bench.json``. ``--only`` picks parts: open, install, submit, pages, registry, servers,
+Prints a table and writes ``tests/artifacts/bench.json``. ``--only`` picks parts: open, install, submit, runs, pages, registry, servers,
 scale.
 """
 
@@ -20,10 +20,12 @@ sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parent)]
 
 import install
 import pages
-import registry
+import runs
 import scale
 import servers
 import submit
+
+import registry
 
 ARTIFACTS = Path(__file__).parents[1] / "artifacts"
 
@@ -62,6 +64,7 @@ PARTS: dict[str, Callable[[], list[dict[str, Any]]]] = {
     "open": open_page,
     "install": install.measure,
     "submit": submit.measure,
+    "runs": runs.measure,
     "pages": pages.measure,
     "servers": servers.measure,
     "scale": scale.measure,
