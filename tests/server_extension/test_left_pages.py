@@ -76,7 +76,10 @@ def test_a_page_that_was_left_loses_its_kernel_when_nobody_comes_back() -> None:
 def test_where_pages_are_not_kept_a_kernel_ends_with_its_page() -> None:
     world = World()
     pages = world.pages(reattach=0.0)
-    assert pages.leave("k", world.opened(pages).view) is True
+    page = world.opened(pages)
+    pages.attached("k")
+    assert pages.take(KEY, "k", world.connections) is None
+    assert pages.leave("k", page.view) is True
 
 
 def test_a_reload_takes_over_before_the_old_view_is_gone_and_the_old_view_cannot_end_it() -> None:

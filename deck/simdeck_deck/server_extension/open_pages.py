@@ -91,7 +91,7 @@ class OpenPages:
         connections
             How many browsers are attached to a kernel; negative when it is gone.
         """
-        for page in self._pages.values():
+        for page in self._pages.values() if self.reattach > 0 else ():
             if page.key != key or page.content is None or connections(page.kernel) < 0:
                 continue
             forgotten = page.connected and page.left is None and connections(page.kernel) == 0
