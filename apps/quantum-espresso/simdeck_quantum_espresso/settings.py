@@ -117,7 +117,7 @@ def band_count(electrons: int) -> int:
 
 @dataclass(frozen=True)
 class Estimate:
-    """Seconds and MiB, rough: within a factor of three on a core of today."""
+    """Seconds and MiB: the order of magnitude, not compared with timings."""
 
     seconds: float
     memory_mb: float
@@ -127,7 +127,7 @@ class Estimate:
 def estimate(atoms: Atoms, inputs: Mapping[str, Any], found: Numbers, operations: int = 1) -> Estimate:
     """How long a run takes, from the number of plane waves, bands and k-points.
 
-    The factors were fitted to silicon, aluminium, iron and MgO on one core of the machine that the tests run on.
+    The factors are guesses from small crystals; they were not calibrated against timings.
     """
     given = {**DEFAULTS, **inputs}
     volume = atoms.get_volume() / 0.529177210903**3
