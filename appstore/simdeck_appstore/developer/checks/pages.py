@@ -78,7 +78,14 @@ def _open(page: Any, deck: LocalDeck, address: str, seconds: int) -> PageFound:
     found = PageFound(address)
     # The cookie is what a page's own requests carry; the header does not reach its websocket.
     page.goto(f"{deck.root}api/status?token={deck.token}")
-    page.on("console", lambda message: found.console.append(message.text[:300]) if message.type == "error" else None)
+
+    def hear(message: Any) -> None:
+        # The browser asks for an icon of its own accord, now and then.
+        asked = str(message.location.get("url", ""))
+        if message.type == "error" and not asked.endswith("/favicon.ico"):
+            found.console.append(message.text[:300])
+
+    page.on("console", hear)
     page.on("pageerror", lambda error: found.console.append(str(error)[:300]))
     try:
         answer = page.goto(deck.root + address, timeout=seconds * 1000, wait_until="commit")
