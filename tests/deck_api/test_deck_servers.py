@@ -105,7 +105,7 @@ async def test_what_was_started_last_for_an_app_is_what_it_begins_with(alice):
 
 async def test_an_app_begins_with_what_its_manifest_asks_for(site, alice, monkeypatch):
     release = SimpleNamespace(resources=SimpleNamespace(cores=6, memory="3 GiB"))
-    monkeypatch.setattr(site.deck.registry, "app", lambda app: SimpleNamespace(releases=[release]))
+    monkeypatch.setattr(site.deck.registries, "app", lambda app: SimpleNamespace(releases=[release]))
     begun = (await alice.get("/server/options", params={"app": "molecule"})).json()
     assert (begun["source"], begun["options"]["cores"], begun["options"]["memory_mb"]) == ("app", 6, 3072)
     assert begun["options"]["partition"] == "short"
