@@ -148,7 +148,7 @@ def test_the_token_inside_a_jupyter_server_can_run_but_neither_install_nor_make_
     inside = environment(server.pid)["JUPYTERHUB_API_TOKEN"]
     model = httpx.get(f"{stack.url}/hub/api/user", headers={"Authorization": f"token {inside}"}, trust_env=False).json()
     ours = {scope for scope in model["scopes"] if scope.startswith("custom:")}
-    assert ours == {f"custom:simdeck:{name}!user=alice" for name in ("runs", "runs:read", "apps:read")}
+    assert ours == {f"custom:simdeck:{name}!user=alice" for name in ("runs", "runs:read", "runs:workflow", "apps:read")}
     assert not [scope for scope in model["scopes"] if scope.startswith(("tokens", "servers", "admin", "inherit"))]
 
 
