@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import pytest
 from simdeck_spawners.book import Stage
+from simdeck_spawners.judge import CLOCKS_APART
 from simdeck_spawners.testing import World
 
 pytestmark = pytest.mark.asyncio(loop_scope="function")
 
 
+async def run_a_while(world: World) -> None:
+    """Let more time pass since the server reported than the clocks of hub and controller may differ."""
+    entry = world.entry("alice")
+    assert entry is not None
+    reported = entry.announced or 0.0
+    await world.until("time to pass", lambda: world.clock.time() > reported + CLOCKS_APART + 1)
+
+
 async def test_a_requeued_server_that_never_reports_again_is_given_up(world: World) -> None:
     await world.start("alice")
     await world.until_running("alice")
+    await run_a_while(world)
     world.servers.silent = True
     world.slurm.requeue(world.jobs()[0].id)
     await world.until_gone("alice")
@@ -24,6 +34,7 @@ async def test_a_requeued_server_that_reports_and_does_not_answer_is_given_up(wo
     world.hub.fleet.handshake_timeout = 60
     await world.start("alice")
     await world.until_running("alice")
+    await run_a_while(world)
     world.servers.deaf = True
     world.slurm.requeue(world.jobs()[0].id)
     await world.until_gone("alice")
