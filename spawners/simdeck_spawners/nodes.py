@@ -39,9 +39,15 @@ class Nodes:
         return True
 
     async def address(self, cluster: str, node: str) -> str:
-        """Return the address the hub reaches a node at; the name itself when Slurm shows no such node."""
+        """Return the address the hub reaches a node at; nothing while Slurm has not told of its nodes.
+
+        The name itself when Slurm tells of nodes, and not of this one.
+        """
         snapshot = self.fleet.snapshot(cluster)
-        known = snapshot.nodes.get(node) if snapshot is not None else None
+        if snapshot is None or not snapshot.nodes:
+            # A hub that has just begun sees jobs before nodes. A name is no address: nobody need know it here.
+            return ""
+        known = snapshot.nodes.get(node)
         return await self.fleet.clusters[cluster].node_address(known) if known is not None else node
 
     async def _numbers(self, name: str) -> set[str]:

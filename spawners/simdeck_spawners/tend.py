@@ -148,8 +148,11 @@ class Tender:
         if entry.stage not in (Stage.ANNOUNCED, Stage.RUNNING) or not job.state.running:
             return
         node = job.batch_host or job.nodes
-        if node and (node != entry.node or not entry.host):
+        # What stands there may be a node's bare name, from before its address was known.
+        if node and (node != entry.node or entry.host in ("", node)):
             host = await self.fleet.nodes.address(entry.cluster, node)
+            if (node, host) == (entry.node, entry.host):
+                return
             placed = self.fleet.move(entry.id, Stage.ANNOUNCED, Stage.RUNNING, node=node, host=host)
             if placed is not None:
                 self.fleet.tell("announced", placed)
