@@ -156,6 +156,8 @@ def test_a_killed_install_takes_its_running_command_with_it(shop: Shop, tmp_path
         pid = int(told.read_text())
         handle = os.pidfd_open(pid)
         process.kill()
-    assert select.select([handle], [], [], 60)[0]
+    ended = select.poll()
+    ended.register(handle, select.POLLIN)
+    assert ended.poll(60_000)
     os.close(handle)
     assert check_whole(shop, tmp_path / "apps") is None
