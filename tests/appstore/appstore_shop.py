@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,3 +30,10 @@ class Shop:
     def installer(self, apps: Path, **changes: object) -> Installer:
         settings = {"registries": [self.registry], "uv": UV, "describe_argv": self.describe, **changes}
         return Installer(apps, InstallerSettings(**settings))  # type: ignore[arg-type]
+
+
+def ends(handle: int, seconds: float = 60.0) -> bool:
+    """Wait until the process of a pidfd has ended; ``select`` would refuse a descriptor above 1023."""
+    waiting = select.poll()
+    waiting.register(handle, select.POLLIN)
+    return bool(waiting.poll(int(seconds * 1000)))

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import select
 import threading
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from appstore_shop import Shop
+from appstore_shop import Shop, ends
 from simdeck_appstore import installation
 from simdeck_appstore.build import build_registry
 from simdeck_appstore.installer import Installer
@@ -126,5 +125,5 @@ def test_cancel_ends_a_check_that_runs(offer: Offer) -> None:
     thread.join(60)
     assert caught.value.code == "install-cancelled"
     with closing(os.fdopen(handles[0])) as handle:
-        assert select.select([handle], [], [], 60)[0]
+        assert ends(handle.fileno())
     assert not (offer.apps / "demo").exists()

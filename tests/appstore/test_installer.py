@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from appstore_shop import UV, Shop
+from appstore_shop import UV, Shop, ends
 from simdeck_appstore.build import build_registry
 from simdeck_appstore.installer import Installer
 from simdeck_appstore.models import STEPS, Progress
@@ -330,9 +330,7 @@ def wait_until_gone(pid: int) -> None:
         handle = os.pidfd_open(pid)
     except ProcessLookupError:
         return
-    import select
-
-    assert gone(pid) or select.select([handle], [], [], 60)[0]
+    assert gone(pid) or ends(handle)
     os.close(handle)
 
 

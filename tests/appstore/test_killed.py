@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import select
 import shutil
 import signal
 import subprocess
@@ -12,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from appstore_shop import UV, Shop
+from appstore_shop import UV, Shop, ends
 
 # The process dies right before the N-th effect: a rename, link, folder, file opened for writing, or started command.
 KILLED = """\
@@ -156,8 +155,6 @@ def test_a_killed_install_takes_its_running_command_with_it(shop: Shop, tmp_path
         pid = int(told.read_text())
         handle = os.pidfd_open(pid)
         process.kill()
-    ended = select.poll()
-    ended.register(handle, select.POLLIN)
-    assert ended.poll(60_000)
+    assert ends(handle)
     os.close(handle)
     assert check_whole(shop, tmp_path / "apps") is None
