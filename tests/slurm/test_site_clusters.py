@@ -70,6 +70,8 @@ def client(twin: SiteStack) -> Iterator[httpx.Client]:
 def both(twin: SiteStack, client: httpx.Client) -> dict[str, dict[str, Any]]:
     """A server of Alice's on each cluster, running; by the clusters' names."""
     for cluster in SERVERS:
+        # One that is being ended can be asked for only when it has.
+        wait_for(f"the end on {cluster}", lambda name=cluster: view(client, name).get("phase") != "ending", 90)
         if view(client, cluster).get("phase") != "running":
             ask(client, cluster)
     return {cluster: wait_running(client, cluster) for cluster in SERVERS}
