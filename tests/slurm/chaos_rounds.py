@@ -183,12 +183,16 @@ ENDS_ITS_JOB = {"job_cancelled", "cancelled_unseen", "walltime_reached"}
 NEEDS_A_JOB = {"job_cancelled", "cancelled_unseen"}
 """What may be struck as soon as there is a job."""
 NEEDS_A_RUNNING_JOB = {"requeue", "requeued_unseen", "walltime_reached"}
-EVERY: tuple[str, ...] = (
+NIGHTLY = int(os.environ.get("SIMDECK_CHAOS_ROUNDS", "0")) >= 100
+# A lost node's job may stay "RUNNING" in the controller's books for minutes after its processes are gone, when the node
+# is back soon: which of its two endings comes is Slurm's to say, and takes longer than a round of the everyday tests.
+EVERYDAY: tuple[str, ...] = (
     "hub_killed", "deck_killed", "both_killed", "controller_frozen", "controller_ended",
     "controller_ended_and_hub_killed", "squeue_fails", "squeue_hangs", "squeue_prints_garbage",
-    "squeue_prints_nothing", "node_lost",
+    "squeue_prints_nothing",
     "requeue", "link_down", "job_cancelled", "cancelled_unseen", "requeued_unseen", "walltime_reached",
 )  # fmt: skip
+EVERY = (*EVERYDAY, "node_lost") if NIGHTLY else EVERYDAY
 
 
 def plan(dice: random.Random, rounds: int) -> list[Round]:

@@ -17,7 +17,7 @@ from slurm.chaos_site import ALICE, ChaosSite
 from slurm.site_stack import missing_for_slurm
 from stack import wait_for
 
-ROUNDS = int(os.environ.get("SIMDECK_CHAOS_ROUNDS", "20"))
+ROUNDS = int(os.environ.get("SIMDECK_CHAOS_ROUNDS", "5"))
 SEED = int(os.environ.get("SIMDECK_CHAOS_SEED", str(random.SystemRandom().randrange(10**6))))
 STARTING = POINTS[: POINTS.index("running") + 1]
 STOPPING = ("before-ending", "before-scancel", "after-scancel", "before-end")
