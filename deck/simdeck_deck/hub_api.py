@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import ssl
@@ -16,6 +17,10 @@ from urllib.parse import quote
 import httpx
 from pydantic import BaseModel, Field
 from simdeck_common.problems import Problem
+
+ENDING_SECONDS = 20.0
+"""How long a server that is being stopped is waited for: its job is gone at once, or in a few seconds."""
+LOOK_SECONDS = 0.25
 
 State = Literal["stopped", "starting", "running", "stopping"]
 
@@ -97,20 +102,25 @@ class HubAPI:
         return found
 
     async def start(self, user: str, token: str, options: dict[str, Any], server: str = "") -> None:
-        """Ask for the server; nothing happens when it runs or starts already.
+        """Ask for the server; nothing happens when it runs or starts already. One that is being stopped is waited for.
 
         Raises
         ------
         Problem
-            What the hub refused the options for; 502 ``server-start-failed`` with the hub's words.
+            What the hub refused the options for; 409 ``server-stopping``: it does not end in time; 502
+            ``server-start-failed`` with the hub's words.
         """
-        response = await self._send("POST", _server(user, server), token, json=options)
-        if response.is_error:
+        end = asyncio.get_running_loop().time() + ENDING_SECONDS
+        while (response := await self._send("POST", _server(user, server), token, json=options)).is_error:
             _raise_its_problem(response)
             message = _message(response)
-            if response.status_code == 400 and ("already running" in message or "pending" in message):
+            if response.status_code != 400 or not ("already running" in message or "pending" in message):
+                raise Problem("server-start-failed", reason=message.rstrip("."))
+            if "pending stop" not in message:
                 return
-            raise Problem("server-start-failed", reason=message.rstrip("."))
+            if asyncio.get_running_loop().time() > end:
+                raise Problem("server-stopping", server=server or "Your default server")
+            await asyncio.sleep(LOOK_SECONDS)
 
     async def stop(self, user: str, token: str, server: str = "", *, remove: bool = False) -> None:
         """Ask the server to stop; nothing happens when there is none. ``remove`` forgets a named one."""

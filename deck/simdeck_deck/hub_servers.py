@@ -18,7 +18,7 @@ from simdeck_common.problems import Problem
 from starlette.concurrency import run_in_threadpool
 
 from simdeck_deck.choices import Choices
-from simdeck_deck.hub_api import HubAPI
+from simdeck_deck.hub_api import ENDING_SECONDS, LOOK_SECONDS, HubAPI
 from simdeck_deck.servers import DEFAULT, NAME, ClusterView, EstimateView, Options, ServerView, hub_name, view_of
 
 if TYPE_CHECKING:
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from simdeck_deck.auth import SessionUser
 
 Model = TypeVar("Model", bound=BaseModel)
-# A job that waits is out of the queue within a moment; a busy scheduler may take longer.
-ENDING_SECONDS = 20.0
-LOOK_SECONDS = 0.25
 RESERVED = frozenset({"new", "card"})
 """Names that pages of the deck have instead."""
 MEMORY = {"MiB": 1, "GiB": 1024}

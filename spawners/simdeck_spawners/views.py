@@ -26,15 +26,18 @@ SENTENCES = {
 }
 
 
-def phase(entry: Entry | None, job: Job | None, *, known: bool) -> str:
-    """Return the phase a person sees; ``known`` says whether the scheduler answers."""
+def phase(entry: Entry | None, job: Job | None, *, known: bool, routed: bool = True) -> str:
+    """Return the phase a person sees.
+
+    ``known`` says whether the scheduler answers, ``routed`` whether the proxy leads to the server.
+    """
     if entry is None:
         return "none"
     if entry.stage is Stage.ENDED:
         return "failed" if entry.failure is not None else "none"
-    if entry.stage in (Stage.ENDING, Stage.RUNNING):
+    if entry.stage is Stage.ENDING or (entry.stage is Stage.RUNNING and routed):
         return str(entry.stage)
-    if entry.stage is Stage.ANNOUNCED:
+    if entry.stage in (Stage.ANNOUNCED, Stage.RUNNING):
         return "connecting"
     if not known:
         return "unknown"
@@ -48,17 +51,25 @@ def phase(entry: Entry | None, job: Job | None, *, known: bool) -> str:
 def server(fleet: SlurmFleet, user: Any, name: str) -> dict[str, Any]:
     """Return the ServerView of the user's server ``name`` (empty: the default one)."""
     entry = fleet.book.live(user.name, name) or fleet.book.latest(user.name, name)
-    return view(fleet, entry, name=name, url=user.server_url(name))
+    return view(fleet, entry, name=name, url=user.server_url(name), routed=_routed(user, name))
 
 
-def view(fleet: SlurmFleet, entry: Entry | None, *, name: str, url: str) -> dict[str, Any]:
+def _routed(user: Any, name: str) -> bool:
+    """Return whether the server's address leads to it: before that, the person's default server would answer there."""
+    if name not in user.spawners:
+        return False
+    spawner = user.spawners[name]
+    return spawner.server is not None and spawner.pending != "spawn"
+
+
+def view(fleet: SlurmFleet, entry: Entry | None, *, name: str, url: str, routed: bool) -> dict[str, Any]:
     """Return the ServerView of an entry. Times are ISO 8601 in UTC, durations seconds."""
     now = fleet.clock()
     snapshot = fleet.snapshot(entry.cluster) if entry is not None else None
     job = fleet.job(entry) if entry is not None else None
     unknown_since = snapshot.unknown_since if snapshot is not None else None
     answers = snapshot is not None and unknown_since is None
-    seen = phase(entry, job, known=answers)
+    seen = phase(entry, job, known=answers, routed=routed)
     open_ = entry is not None and entry.stage is not Stage.ENDED
     left = job.ends - now if job is not None and job.state.running and job.ends else None
     return {

@@ -41,6 +41,8 @@ class FakeHub:
     servers: dict[str, dict[str, Any]] = field(default_factory=dict)
     progress: list[dict[str, Any]] = field(default_factory=list)
     refuse_start: str | None = None
+    stopping: int = 0
+    """How many more starts are answered that the server is being stopped."""
     clusters: list[dict[str, Any]] | None = None
     views: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
     started: list[tuple[str, str, dict[str, Any]]] = field(default_factory=list)
@@ -93,6 +95,9 @@ class FakeHub:
         async def start(name: str, request: Request) -> Response:
             if self.refuse_start:
                 return JSONResponse({"message": self.refuse_start}, 400)
+            if self.stopping:
+                self.stopping -= 1
+                return JSONResponse({"message": f"{name} is pending stop"}, 400)
             if name in self.servers:
                 return JSONResponse({"message": f"{name} is already running"}, 400)
             self.servers[name] = {"pending": "spawn", "ready": False, "url": f"/user/{name}/"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from simdeck_deck import hub_api
 from simdeck_deck.hub_api import state_of
 
 
@@ -51,6 +52,19 @@ async def test_a_start_that_the_hub_refuses_says_the_hubs_words(site, alice):
     response = await alice.post("/server")
     assert (response.status_code, response.json()["code"]) == (502, "server-start-failed")
     assert "Too many servers" in response.json()["detail"]
+
+
+async def test_a_server_that_is_being_stopped_is_waited_for_and_started(site, alice):
+    site.hub.stopping = 2
+    assert (await alice.post("/server")).json()["state"] == "starting"
+    assert site.hub.stopping == 0
+
+
+async def test_a_server_that_does_not_end_in_time_is_not_said_to_start(site, alice, monkeypatch):
+    monkeypatch.setattr(hub_api, "ENDING_SECONDS", 0.0)
+    site.hub.stopping = 1000
+    response = await alice.post("/server")
+    assert (response.status_code, response.json()["code"]) == (409, "server-stopping")
 
 
 async def test_a_start_is_followed_to_ready_and_resumes(site, alice):

@@ -107,6 +107,12 @@ ENTRIES: dict[str, Entry] = {
         "{server} runs or waits already, and keeps what it was started with.",
         "Stop it first, or give another name.",
     ),
+    "server-stopping": Entry(
+        409,
+        "This server is being stopped",
+        "{server} is still being stopped, so it cannot be started yet.",
+        "Start it again in a moment.",
+    ),
     "server-stop-failed": Entry(
         502,
         "The server did not stop",
