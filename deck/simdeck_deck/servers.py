@@ -48,6 +48,7 @@ class JobView(BaseModel):
     """A server's batch job. ``state`` and ``reason`` are Slurm's names; the other texts are for people."""
 
     cluster: Text = ""
+    cluster_title: Text = Field(default="", description="The cluster as people call it.")
     id: Text = ""
     name: Text = ""
     state: Text = ""

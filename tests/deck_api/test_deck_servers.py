@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from types import SimpleNamespace
 
 import httpx
@@ -10,6 +11,8 @@ from deck_pages.deck_pages_servers import OPTIONS, cluster_view, queued, running
 from simdeck_common.problems import Problem
 from simdeck_deck.choices import Choices
 from simdeck_deck.hub_servers import following_name, free_name
+from simdeck_deck.pages.views.links import Links
+from simdeck_deck.pages.views.servers import server_card
 from simdeck_deck.servers import ServerView
 
 
@@ -141,6 +144,11 @@ def test_a_server_of_a_newer_hub_is_read_as_far_as_it_is_known():
     assert (view.phase, view.since) == ("unknown", "2026-11-18T11:06:40Z")
     assert view.job is not None
     assert (view.job.id, view.job.nodes) == ("7", "a, b")
+
+
+def test_a_cluster_is_called_as_people_call_it():
+    seen = ServerView(phase="running", job={"cluster": "main", "cluster_title": "Alps", "nodes": "cn1"})
+    assert server_card(seen, Links("/services/deck/", "ada"), datetime.now(UTC)).place == "cn1 on Alps"
 
 
 @pytest.mark.parametrize(

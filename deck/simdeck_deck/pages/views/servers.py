@@ -116,7 +116,7 @@ def server_card(server: ServerView, links: Links, now: datetime, titles: Mapping
         state=PHASES[server.phase],
         app=title,
         job=f"Job {job.id}" if job.id else "",
-        place=" on ".join(part for part in (job.nodes, job.cluster) if part),
+        place=" on ".join(part for part in (job.nodes, job.cluster_title or job.cluster) if part),
         size=size_words(server.options),
         left=duration(left) if left is not None and running else "",
         short=left is not None and left <= SHORT_TIME and running,
