@@ -36,7 +36,7 @@ nightly: dev
 	@SIMDECK_CHAOS_ROUNDS=200 .venv/bin/python tests/run.py --install
 
 lock: environments
-	@for name in uv node hub backend dev; do \
+	@for name in uv node hub backend dev crates; do \
 	  $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade --overrides locks/overrides.txt locks/$$name.in -o locks/$$name.txt || exit 1; \
 	done
 
