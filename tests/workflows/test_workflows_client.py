@@ -16,6 +16,8 @@ from simdeck_common.problems import Problem
 from simdeck_workflows.client import AsyncClient, Client, aio, sync
 from simdeck_workflows.client.requests import EventParser
 
+from workflows import blocking_client
+
 RUN = {
     "id": "r1", "workflow": "toy.bake", "app": "toy", "app_version": "1.0", "title": "Bake", "state": "running",
     "created": "2026-01-01T00:00:00.000Z",
@@ -223,3 +225,8 @@ def test_the_client_is_light() -> None:
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "[]"
+
+
+def test_the_blocking_client_is_the_asynchronous_one_without_waiting() -> None:
+    made = blocking_client.blocking(blocking_client.SOURCE.read_text(encoding="utf-8"))
+    assert blocking_client.TARGET.read_text(encoding="utf-8") == made

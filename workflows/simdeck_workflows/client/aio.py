@@ -1,8 +1,9 @@
-"""The asynchronous client."""
+"""The asynchronous client. `sync.py` is made of it: ``python tests/workflows/blocking_client.py``."""
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from types import TracebackType
@@ -154,31 +155,36 @@ class AsyncClient:
         self,
         run_id: str,
         *,
-        timeout: float | None = None,  # noqa: ASYNC109 - the blocking client's signature
+        timeout: float | None = None,  # noqa: ASYNC109 - the same in both clients
         on_event: Callable[[Event], None] | None = None,
     ) -> Run:
         """Wait until the run has ended. Raises ``TimeoutError`` after ``timeout`` seconds; the run goes on."""
-        async with asyncio.timeout(timeout):
-            async for event in self.events(run_id):
-                if on_event is not None:
-                    on_event(event)
+        deadline = None if timeout is None else time.monotonic() + timeout
+        async for event in self._events(run_id, 0, deadline):
+            if on_event is not None:
+                on_event(event)
         return await self.run(run_id)
 
-    async def events(self, run_id: str, after: int = 0) -> AsyncIterator[Event]:
+    def events(self, run_id: str, after: int = 0) -> AsyncIterator[Event]:
         """The run's events with ``seq`` above ``after``, until it ends. A broken stream is taken up where it broke."""
+        return self._events(run_id, after, None)
+
+    async def _events(self, run_id: str, after: int, deadline: float | None) -> AsyncIterator[Event]:
         path = requests.run(run_id, "events").path
         failures = 0
         while True:
             headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": str(after)} if after else {})
             parser = requests.EventParser()
+            limits = requests.patience(requests.left(run_id, deadline))
             try:
-                async with self._http.stream("GET", path, headers=headers, timeout=requests.STREAM_TIMEOUT) as answer:
+                async with self._http.stream("GET", path, headers=headers, timeout=limits) as answer:
                     if answer.status_code in RETRY_STATUS and failures < len(RETRY_DELAYS):
                         raise httpx.RemoteProtocolError(f"answered {answer.status_code}")
                     if not answer.is_success:
                         await answer.aread()
                         raise requests.problem_of(answer) or RuntimeError("unreachable")
                     async for text in answer.aiter_text():
+                        requests.left(run_id, deadline)
                         for seq, kind, data in parser.feed(text):
                             if kind == "end":
                                 return
@@ -188,6 +194,7 @@ class AsyncClient:
                             failures, after = 0, event.seq
                             yield event
             except httpx.TransportError:
+                requests.left(run_id, deadline)
                 if failures >= len(RETRY_DELAYS):
                     raise
             await asyncio.sleep(RETRY_DELAYS[min(failures, len(RETRY_DELAYS) - 1)])

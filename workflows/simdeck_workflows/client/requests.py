@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import time
 import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -101,6 +102,21 @@ def act(run_id: str, action: str) -> Request:
 
 def rename(run_id: str, title: str) -> Request:
     return Request("PATCH", f"runs/{quote(run_id, safe='')}", body={"title": title})
+
+
+def left(run_id: str, deadline: float | None) -> float | None:
+    """Seconds left until ``deadline``, or None without one. Raises ``TimeoutError`` when it has passed."""
+    if deadline is None:
+        return None
+    seconds = deadline - time.monotonic()
+    if seconds <= 0:
+        raise TimeoutError(f"run {run_id} has not ended in time")
+    return seconds
+
+
+def patience(seconds: float | None) -> httpx.Timeout:
+    """How long a stream may be silent when so many seconds are left."""
+    return STREAM_TIMEOUT if seconds is None else httpx.Timeout(min(30.0, seconds), read=min(60.0, seconds))
 
 
 def problem_of(response: httpx.Response) -> Problem | None:

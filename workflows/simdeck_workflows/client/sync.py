@@ -1,4 +1,4 @@
-"""The blocking client: :mod:`simdeck_workflows.client.aio` without the ``await``."""
+"""The blocking client. It is made of `aio.py`: ``python tests/workflows/blocking_client.py``."""
 
 from __future__ import annotations
 
@@ -92,7 +92,8 @@ class Client:
         cursor: str | None = None
         while True:
             page = self.page(limit=100, cursor=cursor, **filters)
-            yield from page.items
+            for run in page.items:
+                yield run
             if page.next_cursor is None:
                 return
             cursor = page.next_cursor
@@ -150,7 +151,11 @@ class Client:
         return dict(self._json(Request("GET", f"sweeps/{sweep_id}")))
 
     def wait(
-        self, run_id: str, *, timeout: float | None = None, on_event: Callable[[Event], None] | None = None
+        self,
+        run_id: str,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109 - the same in both clients
+        on_event: Callable[[Event], None] | None = None,
     ) -> Run:
         """Wait until the run has ended. Raises ``TimeoutError`` after ``timeout`` seconds; the run goes on."""
         deadline = None if timeout is None else time.monotonic() + timeout
@@ -169,8 +174,7 @@ class Client:
         while True:
             headers = {"Accept": "text/event-stream"} | ({"Last-Event-ID": str(after)} if after else {})
             parser = requests.EventParser()
-            left = _left(run_id, deadline)
-            limits = requests.STREAM_TIMEOUT if left is None else httpx.Timeout(min(30.0, left), read=min(60.0, left))
+            limits = requests.patience(requests.left(run_id, deadline))
             try:
                 with self._http.stream("GET", path, headers=headers, timeout=limits) as answer:
                     if answer.status_code in RETRY_STATUS and failures < len(RETRY_DELAYS):
@@ -179,7 +183,7 @@ class Client:
                         answer.read()
                         raise requests.problem_of(answer) or RuntimeError("unreachable")
                     for text in answer.iter_text():
-                        _left(run_id, deadline)
+                        requests.left(run_id, deadline)
                         for seq, kind, data in parser.feed(text):
                             if kind == "end":
                                 return
@@ -189,7 +193,7 @@ class Client:
                             failures, after = 0, event.seq
                             yield event
             except httpx.TransportError:
-                _left(run_id, deadline)
+                requests.left(run_id, deadline)
                 if failures >= len(RETRY_DELAYS):
                     raise
             time.sleep(RETRY_DELAYS[min(failures, len(RETRY_DELAYS) - 1)])
@@ -221,7 +225,7 @@ class Client:
 
     def import_archive(self, source: Path | str) -> list[Run]:
         """Take in an AiiDA archive; returns the runs it brought."""
-        content = Path(source).read_bytes()
+        content = Path(source).read_bytes()  # noqa: ASYNC240 - as large as a request may be, which is little
         answer = self._http.post("archives", content=content, headers=requests.BYTES, timeout=None)
         if (problem := requests.problem_of(answer)) is not None:
             raise problem
@@ -277,13 +281,3 @@ class Client:
         finally:
             half.unlink(missing_ok=True)
         return target
-
-
-def _left(run_id: str, deadline: float | None) -> float | None:
-    """Seconds left until ``deadline``, or None without one. Raises ``TimeoutError`` when it has passed."""
-    if deadline is None:
-        return None
-    left = deadline - time.monotonic()
-    if left <= 0:
-        raise TimeoutError(f"run {run_id} has not ended in time")
-    return left
