@@ -261,7 +261,13 @@ class FakeBackend:
         runs = self.run(left), self.run(right)
         return diff_runs(runs, ({"of": left}, {"of": right}), ({}, {}))
 
-    def retry(self, run_id: str, idempotency_key: str | None = None, changes: dict[str, Any] | None = None) -> Run:
+    def retry(
+        self,
+        run_id: str,
+        idempotency_key: str | None = None,
+        changes: dict[str, Any] | None = None,
+        reuse: bool = False,
+    ) -> Run:
         old = self.run(run_id)
         request = RunRequest(workflow=old.workflow, title=old.title, inputs=changes or {})
         new = self.submit(request, idempotency_key)

@@ -152,6 +152,10 @@ async def test_why_a_run_waits_is_an_event_and_so_is_that_it_goes_on(bakery: Ove
     write_pause(data / "paused.json", "")
     run = bakery.backend.submit(RunRequest(workflow="toy.add", inputs={"a": 1}))
     await until(lambda: waits(bakery, run) == "waiting-pause")
+    held = bakery.backend.run(run.id)
+    assert held.waiting is not None
+    assert held.waiting.since is not None
+    assert held.created <= held.waiting.since
     (data / "paused.json").unlink()
     await bakery.end(run)
     told = [event.data["waiting"] async for event in bakery.backend.events(run.id) if event.type == "waiting"]

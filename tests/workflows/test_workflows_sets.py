@@ -39,6 +39,7 @@ async def test_a_deletion_takes_what_its_preview_said_and_leaves_the_others(oven
     assert plan.files > 0
     assert plan.size > 0
     assert (plan.folders, plan.scratch > 0) == (1, True)
+    assert [(one.kind, one.runs) for one in plan.kept] == [("code", [])]
     assert nodes_in(oven) - before == made
     await oven.backend.delete(run.id)
     assert nodes_in(oven) == before

@@ -155,7 +155,13 @@ class Backend(Keeping):
         self._supervisor.nudge()
         return accepted
 
-    def retry(self, run_id: str, idempotency_key: str | None = None, changes: dict[str, Any] | None = None) -> Run:
+    def retry(
+        self,
+        run_id: str,
+        idempotency_key: str | None = None,
+        changes: dict[str, Any] | None = None,
+        reuse: bool = False,
+    ) -> Run:
         """Accept an ended run's inputs anew, for the app's present version.
 
         ``changes``: inputs that shall be others this time; null takes one away. Raises ``run-not-ended``.
@@ -168,8 +174,8 @@ class Backend(Keeping):
         inputs = {name: value for name, value in inputs.items() if value is not None or name not in (changes or {})}
         self._check(workflow, inputs)
         run = new_run(workflow.name, workflow.app, workflow.app_version, old.title, retry_of=run_id)
-        run = run.model_copy(update={"priority": old.priority})
-        asked = {"retry": run_id} | ({"inputs": changes} if changes else {})
+        run = run.model_copy(update={"priority": old.priority, "reuse": reuse})
+        asked = {"retry": run_id} | ({"inputs": changes} if changes else {}) | ({"reuse": True} if reuse else {})
         accepted = self._store.accept(run, inputs, key=idempotency_key, digest=digest(asked))
         self._supervisor.nudge()
         return accepted

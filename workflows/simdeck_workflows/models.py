@@ -96,6 +96,7 @@ class Waiting(BaseModel):
     code: str
     title: str
     detail: str
+    since: Moment | None = Field(default=None, description="Since when it waits for this reason.")
 
 
 class Run(BaseModel):
@@ -127,6 +128,14 @@ class Run(BaseModel):
     sweep: str | None = Field(default=None, description="The sweep it belongs to.")
 
 
+class Kept(BaseModel):
+    """Something that a run used and that stays when it is deleted."""
+
+    kind: Literal["code", "data"]
+    name: str = Field(description="The code's name, or the input's.")
+    runs: list[str] = Field(default_factory=list, description="Other runs that use it; a few of them.")
+
+
 class Deletion(BaseModel):
     """What goes when a run is deleted. Sizes in bytes."""
 
@@ -136,6 +145,7 @@ class Deletion(BaseModel):
     size: int = Field(default=0, description="What these files take.")
     folders: int = Field(default=0, description="Working directories of its calculations.")
     scratch: int = Field(default=0, description="What these take on the disk.")
+    kept: list[Kept] = Field(default_factory=list, description="What it used and what stays all the same.")
 
 
 class Scratch(BaseModel):
@@ -168,7 +178,7 @@ class Event(BaseModel):
 
     Types: ``state`` (``{state, paused, problem?}``), ``progress`` (a line of ``progress.jsonl``), ``step`` (a process
     of the run changed: ``{process, label, kind, state, exit_status?, message?}``), ``log`` (``{level, message}``),
-    ``waiting`` (``{waiting: {code, title, detail} | null}``).
+    ``waiting`` (``{waiting: {code, title, detail, since} | null}``).
     """
 
     seq: int

@@ -254,13 +254,18 @@ class Store:
 
     def set_waiting(self, run_id: str, waiting: Waiting | None) -> bool:
         """Note why an unfinished run waits, or that it does not; False where that was noted already."""
-        value = waiting.model_dump() if waiting is not None else None
+        value = waiting.model_dump(exclude={"since"}) if waiting is not None else None
         with self.writing() as connection:
             row = connection.execute(
                 sa.select(RUNS.c.waiting).where(RUNS.c.id == run_id, RUNS.c.state.not_in(_ENDED))
             ).one_or_none()
-            if row is None or row.waiting == value:
+            before = dict(row.waiting or {}) if row is not None else {}
+            since = before.pop("since", None)
+            if row is None or (before or None) == value:
                 return False
+            if value is not None:
+                # Other words for the same reason (a place in a queue, say) do not begin it anew.
+                value["since"] = since if since and before["code"] == value["code"] else now()
             connection.execute(sa.update(RUNS).where(RUNS.c.id == run_id).values(waiting=value))
             _tell(connection, run_id, [NewEvent("waiting", {"waiting": value})])
             return True

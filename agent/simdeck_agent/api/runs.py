@@ -48,6 +48,7 @@ class RetryRequest(BaseModel):
     inputs: dict[str, Any] = Field(
         default_factory=dict, description="Inputs with other values; null takes one away. The rest stays as it was."
     )
+    reuse: bool = Field(default=False, description="Take identical calculations that were done before, as in a run.")
 
 
 class Events(BaseModel):
@@ -262,8 +263,9 @@ async def retry_run(
 ) -> Run:
     """Run the same inputs again, or changed ones, as a new run, whose `retry_of` is this one."""
     await in_thread(agent.mark)
-    changes = body.inputs if body is not None else None
-    return _accepted(response, await in_thread(agent.backend.retry, run_id, idempotency_key, changes))
+    asked = body or RetryRequest()
+    retry = agent.backend.retry
+    return _accepted(response, await in_thread(retry, run_id, idempotency_key, asked.inputs, asked.reuse))
 
 
 async def _chunks(found: bytes | AsyncIterator[bytes]) -> AsyncIterator[bytes]:

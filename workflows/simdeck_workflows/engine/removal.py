@@ -21,12 +21,15 @@ from simdeck_common.problems import Problem
 
 from simdeck_workflows.engine import tree
 
+_MOST_KEPT = 50
+_MOST_USERS = 5
+
 
 def preview(node: Any, scratch: Iterable[Path]) -> dict[str, Any]:
     """What deleting the run of this process takes away.
 
-    ``{nodes, files, size, folders, scratch}``: nodes of the provenance, files in them and their bytes, working
-    directories and their bytes.
+    ``{nodes, files, size, folders, scratch, kept}``: nodes of the provenance, files in them and their bytes, working
+    directories and their bytes; what the run used and what stays all the same.
 
     Raises
     ------
@@ -45,6 +48,7 @@ def preview(node: Any, scratch: Iterable[Path]) -> dict[str, Any]:
         "size": size,
         "folders": len(folders),
         "scratch": sum(size_of(folder) for folder in folders),
+        "kept": _kept(node, pks),
     }
 
 
@@ -76,6 +80,39 @@ def _nodes(node: Any) -> set[int]:
     if strangers := (pks - mine and builder.all(flat=True)):
         raise Problem("run-in-use", others=", ".join(sorted({label[:8] for label in strangers if label})) or "others")
     return set(pks)
+
+
+def _kept(node: Any, pks: set[int]) -> list[dict[str, Any]]:
+    """Codes and data that the run's processes took and that do not go, with a few of the runs that use the data."""
+    found: dict[int, dict[str, Any]] = {}
+    for process in tree.with_descendants(node):
+        for link in process.base.links.get_incoming(node_class=orm.Data).all():
+            data = link.node
+            if data.pk in pks or data.pk in found:
+                continue
+            if isinstance(data, orm.AbstractCode):
+                found[data.pk] = {"kind": "code", "name": data.full_label}
+            elif len(found) < _MOST_KEPT:
+                found[data.pk] = {"kind": "data", "name": link.link_label, "runs": _users(data, pks)}
+    return sorted(found.values(), key=lambda one: (one["kind"], one["name"]))
+
+
+def _users(data: Any, pks: set[int]) -> list[str]:
+    """The runs beside this one that took or gave some data."""
+    links = data.base.links.get_outgoing(node_class=orm.ProcessNode).all()
+    links += data.base.links.get_incoming(node_class=orm.ProcessNode).all()
+    found: dict[str, None] = {}
+    for link in links:
+        root = link.node
+        if root.pk in pks:
+            continue
+        while root.caller is not None:
+            root = root.caller
+        if root.label:
+            found[str(root.label)] = None
+        if len(found) == _MOST_USERS:
+            break
+    return list(found)
 
 
 def _own_data(processes: Iterable[Any], mine: set[int]) -> list[Any]:
