@@ -91,6 +91,7 @@ class AgentSettings(BaseModel):
             uv=self.uv,
             python=self.app_python,
             describe_argv=[str(self.backend_python), "-m", "simdeck_workflows.engine.describe"],
+            backend_python=self.backend_python,
             post_install=self.apps.post_install,
             policy=self.apps,
             site_apps=self.site_apps,

@@ -11,17 +11,17 @@ import threading
 import uuid
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 
-from packaging.specifiers import SpecifierSet
-from packaging.version import Version
+from simdeck_common.generations import Need
 from simdeck_common.layout import private_dir
 from simdeck_common.problems import Problem
 
 from simdeck_appstore.failures import problem_of, problem_of_check, problem_of_error, with_tail
+from simdeck_appstore.fitness import VerifiedEnvironment, check_versions
+from simdeck_appstore.generations import Generations
 from simdeck_appstore.installer_settings import InstallerSettings
 from simdeck_appstore.kernelspec import kernel_name, write_kernel
 from simdeck_appstore.models import (
@@ -72,16 +72,22 @@ class Installation:
         self.step: Step = "resolve"
         self.stage = folder.apps / ".staging" / f"{folder.app}.{uuid.uuid4().hex[:12]}"
         self.tree = self.stage / "tree"
+        self.generations = Generations(folder.apps, settings)
+        self.backend: Path | None = None
         self._log_lock = threading.Lock()
         self.log: IO[str] = open(os.devnull, "w")  # noqa: SIM115 - replaced once the staging folder exists
 
     def run(self) -> None:
         """Install; on any failure remove the staging folder and keep the log as ``<apps>/.logs/<app>.log``."""
-        app, version = self.folder.app, self.release.version
+        app, version, release = self.folder.app, self.release.version, self.release
         private_dir(self.stage.parent)
         private_dir(self.stage)
         private_dir(self.tree)
+        held = contextlib.ExitStack()
         try:
+            if release.backend and self.settings.takes_plugins:
+                # Until this app is in its place: another's packages must be fitted to this one's too.
+                held.enter_context(self.generations.lock(self.cancelled))
             with (self.tree / "install.log").open("w", encoding="utf-8") as self.log:
                 self._steps()
             self._check_cancelled()
@@ -103,6 +109,7 @@ class Installation:
                 self.folder.recover()
             raise problem from error
         finally:
+            held.close()
             remove_tree(self.stage)
         self._step("ready", f"{self.document.title} {version} is ready")
 
@@ -110,6 +117,7 @@ class Installation:
         title = self.document.title
         self._step("resolve", f"{title} {self.release.version}")
         self._check_versions()
+        self._fit_backend()
         self._step("download", f"Fetching {title} {self.release.version}")
         wheels = self._download()
         abort = threading.Event()
@@ -144,21 +152,7 @@ class Installation:
     # --- resolve ------------------------------------------------------------------------------------------------
 
     def _check_versions(self) -> None:
-        release = self.release
-        found = self._python_version()
-        if release.python and not SpecifierSet(release.python).contains(found, prereleases=True):
-            raise Problem(
-                "app-needs-python", app=self.document.title, version=release.version, needed=release.python, found=found
-            )
-        own = release.simdeck.version if release.simdeck else None
-        if own and release.minimum_simdeck and Version(own) < Version(release.minimum_simdeck):
-            raise Problem(
-                "app-needs-simdeck",
-                app=self.document.title,
-                version=release.version,
-                needed=release.minimum_simdeck,
-                found=own,
-            )
+        check_versions(self.document, self.release, self._python_version())
 
     def _python_version(self) -> str:
         if self.settings.python is None:
@@ -171,6 +165,19 @@ class Installation:
     def _python(self) -> Path:
         # A virtual environment's Python would do too, but its end would be every app's end.
         return self.settings.python or Path(getattr(sys, "_base_executable", sys.executable))
+
+    def _fit_backend(self) -> None:
+        """Have an environment of the backend with what the app's workflows need, and other apps' workflows too."""
+        release = self.release
+        if not release.backend or not self.settings.takes_plugins:
+            return
+        need = Need(self.folder.app, self.document.title, release.version, tuple(release.backend))
+        self.backend = self.generations.ensure(
+            self.generations.needs(need, self.folder.app),
+            say=lambda text: self._step(self.step, text),
+            tell=self._told,
+            cancelled=self.cancelled,
+        )
 
     # --- download -----------------------------------------------------------------------------------------------
 
@@ -285,10 +292,11 @@ class Installation:
 
     def _describe_workflows(self, abort: threading.Event) -> None:
         """Store what the backend says of the app's workflows, and check that those it promises are among them."""
-        if self.settings.describe_argv is None:
+        describe = self.settings.describe(self.backend)
+        if describe is None:
             return
         answer = self.stage / "workflows.json"
-        argv = [*self.settings.describe_argv, "--path", str(self.tree / "workflows")]
+        argv = [*describe, "--path", str(self.tree / "workflows")]
         # In a thread of its own: into the log, but reports come from one thread only.
         outcome = run(argv, cwd=self.stage, line=self._line, cancelled=abort, stdout=answer, limit=VERIFY_SECONDS)
         if not outcome.ok:
@@ -322,6 +330,7 @@ class Installation:
             entry=entry,
             resources=release.resources,
             workflows=release.workflows,
+            backend=release.backend,
             codes=release.codes,
             citations=document.citations,
             kernel=kernel_name(self.folder.app),
@@ -383,11 +392,3 @@ class Installation:
             os.replace(self.tree / "install.log", logs / f"{self.folder.app}.log")
         except OSError:
             return
-
-
-@dataclass(frozen=True)
-class VerifiedEnvironment:
-    """What the check found: where ``site-packages`` lies in the version's folder, and if there is a kernel."""
-
-    site: str
-    kernel: bool

@@ -6,28 +6,35 @@ Everything is made in ``<apps>/.staging/<app>.<id>/`` and becomes visible by one
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from simdeck_common.generations import covering, need_of
 from simdeck_common.layout import private_dir
 from simdeck_common.problems import Problem
 
 from simdeck_appstore import policy as rules
 from simdeck_appstore.aiidalab.install import AiidalabInstallation
+from simdeck_appstore.generations import Generations
 from simdeck_appstore.installation import Installation
 from simdeck_appstore.installer_settings import InstallerSettings
 from simdeck_appstore.kernelspec import write_kernel
 from simdeck_appstore.models import InstalledApp, Progress, RegistryApp, Release
+from simdeck_appstore.process import CancelledError
 from simdeck_appstore.registries import UNTRUSTED, RegistrySource
 from simdeck_appstore.registry import Registry
 from simdeck_appstore.rubbish import remove_tree
 from simdeck_appstore.site_wide import follow_site, make_open
 from simdeck_appstore.sources import APP_ID
 from simdeck_appstore.usage import AppUsage, Usage
-from simdeck_appstore.versions import AppFolder
+from simdeck_appstore.versions import RECORD, AppFolder
 
 __all__ = ["Installer", "InstallerSettings"]
+
+LOG = logging.getLogger(__name__)
 
 NOT_NEEDED = frozenset({"registry-unreachable", "version-not-offered", "app-not-found", *UNTRUSTED})
 Report = Callable[[Progress], None]
@@ -44,6 +51,7 @@ class Installer:
         self.apps = apps.absolute()
         self.settings = settings
         self._usage = Usage()
+        self.generations = Generations(self.apps, settings)
         self.sources = [RegistrySource.of(source) for source in settings.registries]
         self.registries = [source.open(self.apps / ".trust") for source in self.sources]
 
@@ -104,9 +112,9 @@ class Installer:
                 # Going back to a version that lies here needs no registry, and nobody's leave.
                 if problem.code not in NOT_NEEDED or version not in folder.versions():
                     raise
-                return self.get(app) if beside else self._switch(folder, str(version), report)
+                return self.get(app) if beside else self._switch(folder, str(version), report, cancelled)
             if self._is_installed(folder, release):
-                return self.get(app) if beside else self._switch(folder, release.version, report)
+                return self.get(app) if beside else self._switch(folder, release.version, report, cancelled)
             if release.workflows and not self.settings.takes_plugins:
                 raise Problem("app-needs-admin", field="app", app=document.title, id=app)
             kind = AiidalabInstallation if release.tree is not None else Installation
@@ -121,6 +129,7 @@ class Installer:
             )
             installation.beside = beside
             installation.run()
+            self.generations.clean()
             return self.get(app)
 
     def rollback(self, app: str, *, report: Report = _quiet, cancelled: threading.Event | None = None) -> InstalledApp:
@@ -135,7 +144,8 @@ class Installer:
         self.get(app)
         with folder.lock():
             folder.recover()
-            version = folder.rollback()
+            with self._fitted(folder, folder.previous(), report, cancelled):
+                version = folder.rollback()
             report(Progress(step="ready", message=f"Back to version {version}"))
             return self.get(app)
 
@@ -167,6 +177,8 @@ class Installer:
             if version not in own:
                 raise Problem("version-not-found", field="version", app=app, version=version)
             folder.remove_version(version)
+            # Another version of the app may be the current one now.
+            self._try_to_renew()
             report(Progress(step="ready", message=f"Removed version {version}"))
 
     def follow_site(self, offered: Callable[[str], bool], stays: Callable[[str], bool] = lambda app: False) -> bool:
@@ -177,7 +189,37 @@ class Installer:
         if self.settings.site_apps is None:
             return False
         private_dir(self.apps)
-        return follow_site(self.apps, self.settings.site_apps, offered, stays)
+        changed = follow_site(self.apps, self.settings.site_apps, offered, stays)
+        if changed:
+            self._try_to_renew()
+        return changed
+
+    def renew_backend(self, cancelled: threading.Event | None = None) -> bool:
+        """Make the generation of the workflow backend that the installed apps need, where there is none.
+
+        That is so after an update of the backend itself, or where an app for everybody came beside own ones. Return
+        whether one was made.
+
+        Raises
+        ------
+        Problem
+            As ``install`` does; runs of the apps that the present one lacks are refused until it can be made.
+        """
+        needs, base = self.generations.needs(), self.settings.backend_python
+        if not needs or base is None or covering(needs, self.generations.places, base) is not None:
+            return False
+        with _uncancelled(cancelled) as event, self.generations.lock(event):
+            if covering(needs, self.generations.places, base) is not None:
+                return False
+            self.generations.ensure(needs, cancelled=event)
+        return True
+
+    def _try_to_renew(self) -> None:
+        """Renew the backend; where that cannot be done, the next submission of a run says why it is refused."""
+        try:
+            self.renew_backend()
+        except (Problem, OSError) as error:
+            LOG.warning("the workflow backend lacks what apps need: %s", error)
 
     def usage(self) -> list[AppUsage]:
         """Return how much disk the installed apps take, largest first."""
@@ -193,6 +235,7 @@ class Installer:
         for rubbish in (self.apps / ".staging", self.apps / ".trash"):
             for path in sorted(rubbish.glob("*")):
                 self._clean_rubbish(path)
+        self.generations.clean()
         kernels = self.apps / ".jupyter" / "kernels"
         for link in [*kernels.glob("simdeck-*"), *kernels.glob(".simdeck-*")]:
             if not (link / "kernel.json").is_file():
@@ -261,8 +304,29 @@ class Installer:
         same = found == tuple(ref.sha256 if ref else None for ref in refs)
         return same and record.post_install != "pending"
 
-    def _switch(self, folder: AppFolder, version: str, report: Report) -> InstalledApp:
-        folder.switch(version)
+    @contextlib.contextmanager
+    def _fitted(
+        self, folder: AppFolder, version: str | None, report: Report, cancelled: threading.Event | None
+    ) -> Iterator[None]:
+        """Have a workflow backend with what an installed version needs, before that version becomes current."""
+        need = need_of(folder.home(version) / RECORD) if version is not None else None
+        if need is None:
+            yield
+            return
+        with _uncancelled(cancelled) as event, self.generations.lock(event):
+            self.generations.ensure(
+                self.generations.needs(need, folder.app),
+                say=lambda text: report(Progress(step="resolve", message=text)),
+                tell=lambda line: report(Progress(kind="log", step="resolve", message=line)),
+                cancelled=event,
+            )
+            yield
+
+    def _switch(
+        self, folder: AppFolder, version: str, report: Report, cancelled: threading.Event | None
+    ) -> InstalledApp:
+        with self._fitted(folder, version, report, cancelled):
+            folder.switch(version)
         report(Progress(step="ready", message=f"Version {version} is ready"))
         return self.get(folder.app)
 
@@ -284,3 +348,12 @@ class Installer:
             workflows=record.workflows,
             installed=record.installed,
         )
+
+
+@contextlib.contextmanager
+def _uncancelled(cancelled: threading.Event | None) -> Iterator[threading.Event]:
+    """Give an event to look at, and say in the words of people that it was set."""
+    try:
+        yield cancelled or threading.Event()
+    except CancelledError:
+        raise Problem("install-cancelled", app="the app") from None

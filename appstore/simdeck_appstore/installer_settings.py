@@ -24,6 +24,8 @@ class InstallerSettings:
         The Python that apps' environments are made of; default: the one below this process.
     describe_argv
         The command that lists a folder's workflows as JSON; ``--path <folder>`` is appended. None: none are read.
+    backend_python
+        The Python of the workflow backend, which apps' own needs are added to. None: they are not looked after.
     cache
         uv's cache folder; default: uv's own.
     link_mode
@@ -42,6 +44,7 @@ class InstallerSettings:
     uv: Path
     python: Path | None = None
     describe_argv: list[str] | None = None
+    backend_python: Path | None = None
     cache: Path | None = None
     link_mode: str = "hardlink"
     post_install: bool = False
@@ -53,3 +56,10 @@ class InstallerSettings:
     def takes_plugins(self) -> bool:
         """Whether the workflows of an app that is installed here enter the backend."""
         return self.site_wide or self.policy.plugins == "auto"
+
+    def describe(self, python: Path | None) -> list[str] | None:
+        """Return the command that lists workflows, with ``python`` in the place of the backend's own Python."""
+        argv = self.describe_argv
+        if argv is None or python is None or argv[0] != str(self.backend_python):
+            return argv
+        return [str(python), *argv[1:]]

@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
 
 HASH = re.compile(r"\s--hash=sha256:[0-9a-f]{64}(?=\s|$)")
 
@@ -33,6 +34,19 @@ def check_lock(path: Path) -> tuple[int, str] | None:
             return number, f"{requirement.name} is not pinned to one version"
         if not HASH.search(" " + line):
             return number, f"{requirement.name} has no SHA-256 hash"
+    return None
+
+
+def check_requirement(text: str) -> str | None:
+    """Return why ``text`` cannot be a requirement of the backend, or None."""
+    try:
+        found = Requirement(text)
+    except InvalidRequirement:
+        return f"{text!r} is not a requirement such as “aiida-shell~=0.8”"
+    if found.url is not None:
+        return f"{found.name} names an address; what the backend gets comes from the site's package index"
+    if canonicalize_name(found.name) == "simdeck":
+        return "simdeck itself is there already"
     return None
 
 

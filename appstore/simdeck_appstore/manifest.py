@@ -28,7 +28,7 @@ from simdeck_appstore.entries import (
     fault_of_pages,
 )
 from simdeck_appstore.images import check_image
-from simdeck_appstore.lockfile import check_lock
+from simdeck_appstore.lockfile import check_lock, check_requirement
 from simdeck_appstore.texts import fault_of_words
 from simdeck_appstore.toml_lines import line_of
 
@@ -56,6 +56,13 @@ def _https(value: str) -> str:
     if not value.startswith("https://"):
         raise ValueError("must be an https:// address")
     return value
+
+
+def _requirement(value: str) -> str:
+    fault = check_requirement(value)
+    if fault:
+        raise ValueError(fault)
+    return value.strip()
 
 
 Sentence = Annotated[str, AfterValidator(_sentence)]
@@ -113,6 +120,12 @@ class Manifest(Strict):
     workflows: list[Annotated[str, Field(pattern=WORKFLOW)]] = Field(
         [], description="AiiDA entry points (group aiida.workflows) that the app brings."
     )
+    backend: list[Annotated[str, AfterValidator(_requirement)]] = Field(
+        [],
+        max_length=20,
+        description="Packages that the workflow modules import beside AiiDA, ASE and NumPy, such as "
+        "“aiida-shell~=0.8”. An install fits them to the workflow backend and to what other apps want there.",
+    )
     codes: list[Sentence] = Field(
         [], description="Simulation codes the site must offer; empty when the app brings all."
     )
@@ -131,10 +144,12 @@ class Manifest(Strict):
 
     @model_validator(mode="after")
     def _no_twice(self) -> Manifest:
-        for name in ("categories", "methods", "workflows", "checks", "screenshots"):
+        for name in ("categories", "methods", "workflows", "backend", "checks", "screenshots"):
             values = getattr(self, name)
             if len(set(values)) != len(values):
                 raise ValueError(f"{name} names something twice")
+        if self.backend and not self.workflows:
+            raise ValueError("backend names packages, but there are no workflows that could use them")
         if self.smoke is not None and self.smoke.workflow not in self.workflows:
             raise ValueError(f"smoke.workflow {self.smoke.workflow} is not among the workflows")
         fault = fault_of_pages(self.entry.kind, getattr(self.entry, "path", ""), self.pages)

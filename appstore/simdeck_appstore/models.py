@@ -166,6 +166,7 @@ class Release(Model):
     entry: Entry
     resources: Resources = Resources()
     workflows: list[str] = []
+    backend: list[str] = []
     codes: list[str] = []
     checks: list[str] = []
     needs: list[str] = []
@@ -290,6 +291,7 @@ class VersionRecord(Model):
     """``app.json`` of one installed version: everything needed to show and open it without a registry.
 
     Paths (``python``, ``entry.file``, ``entry.tree``, ``logo_file``) are relative to the version's folder.
+    ``backend`` is what its workflows need beside what every workflow backend has.
     ``post_install`` says what became of an AiiDAlab app's script; ``pending``: the install was cut short in it.
     """
 
@@ -301,6 +303,7 @@ class VersionRecord(Model):
     entry: Entry
     resources: Resources = Resources()
     workflows: list[str] = []
+    backend: list[str] = []
     codes: list[str] = []
     citations: list[Citation] = []
     python: str = "env/bin/python"

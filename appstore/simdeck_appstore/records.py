@@ -147,6 +147,7 @@ def make_record(
         entry=entry,
         resources=Resources(**manifest.resources.model_dump()),
         workflows=manifest.workflows,
+        backend=manifest.backend,
         codes=manifest.codes,
         checks=manifest.checks,
         needs=manifest.needs,

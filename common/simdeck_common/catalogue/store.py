@@ -117,6 +117,19 @@ ENTRIES: dict[str, Entry] = {
         "The packages that {app} {version} locks cannot be installed here.",
         "Nothing was changed. The log says which package is concerned; choose another version, or tell the app's author.",
     ),
+    "backend-contradiction": Entry(
+        409,
+        "The app's workflows do not fit the others",
+        "The workflows of {app} need {mine}, but {other} needs {theirs}. {reason}.",
+        "Nothing was changed, and {app} is not installed. Choose another version of either app, remove the one you need "
+        "less, or tell the app's author.",
+    ),
+    "backend-unresolved": Entry(
+        422,
+        "What the app's workflows need is not to be had",
+        "The workflows of {app} need {wanted}, which cannot be installed here. {reason}.",
+        "Nothing was changed, and {app} is not installed. Choose another version, or tell the app's author.",
+    ),
     "install-disk-full": Entry(
         507,
         "The disk is full",

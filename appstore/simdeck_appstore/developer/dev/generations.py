@@ -114,6 +114,7 @@ class Generations:
             entry=entry,
             resources=Resources(**manifest.resources.model_dump()),
             workflows=manifest.workflows,
+            backend=manifest.backend,
             codes=manifest.codes,
             kernel=kernel_name(app_id(project)),
             logo_file=logo,
