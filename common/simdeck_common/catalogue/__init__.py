@@ -6,7 +6,7 @@ One module a group; a code stands in one of them only.
 
 from __future__ import annotations
 
-from simdeck_common.catalogue import agent, anywhere, clusters, deck, hub, runs, servers, store
+from simdeck_common.catalogue import agent, anywhere, clusters, deck, hub, runs, servers, storage, store
 from simdeck_common.catalogue.entry import Entry
 
 __all__ = ["CATALOGUE", "Entry"]
@@ -20,6 +20,7 @@ GROUPS = (
     hub.ENTRIES,
     runs.ENTRIES,
     clusters.ENTRIES,
+    storage.ENTRIES,
 )
 
 CATALOGUE: dict[str, Entry] = {code: entry for group in GROUPS for code, entry in group.items()}

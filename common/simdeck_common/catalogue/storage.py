@@ -1,0 +1,62 @@
+"""Words for people: where provenance is kept, moving it, backup and restore."""
+
+from __future__ import annotations
+
+from simdeck_common.catalogue.entry import Entry
+
+ENTRIES: dict[str, Entry] = {
+    "storage-needs-root": Entry(
+        403,
+        "As root",
+        "On a site everybody's files belong to their own account, and this is not root.",
+        "Run the command as root: it reads each user's files with that user's rights.",
+    ),
+    "backup-folder": Entry(
+        409,
+        "The backup's folder cannot be used",
+        "{folder} cannot be used: {reason}.",
+        "Name a new or an empty folder.",
+    ),
+    "backup-exists": Entry(
+        409,
+        "There is a backup already",
+        "{folder} holds a whole backup, made {ended}.",
+        "Name another folder; nothing is written over.",
+    ),
+    "backup-failed": Entry(
+        500,
+        "The backup did not succeed",
+        "{what} could not be copied: {reason}.",
+        "Mend that and run the same command again: it goes on where it stopped.",
+    ),
+    "backup-unfinished": Entry(
+        409,
+        "The backup is not whole",
+        "{folder} is a backup that was stopped half-way.",
+        "Run `simdeck backup {folder}` again, which finishes it, or use another one.",
+    ),
+    "backup-unreadable": Entry(
+        422, "No backup that can be used", "{folder} cannot be restored: {reason}.", "Use another backup."
+    ),
+    "restore-running": Entry(
+        409, "Simdeck is running", "Simdeck runs on {folder}.", "Stop it first, or restore into another data folder."
+    ),
+    "restore-kind": Entry(
+        409,
+        "Another kind of installation",
+        "This backup is of a site with Unix accounts and this is not one, or the other way round.",
+        "Restore it with a site file whose [servers] kind is the one it was made with.",
+    ),
+    "restore-in-the-way": Entry(
+        409,
+        "There are data already",
+        "{what} was not restored, and nothing was written over: {reason}.",
+        "Restore into an empty data folder, or move what is there out of the way.",
+    ),
+    "restore-failed": Entry(
+        500,
+        "The restore did not succeed",
+        "{what} could not be restored: {reason}.",
+        "Mend that and run the same command again: it goes on where it stopped.",
+    ),
+}

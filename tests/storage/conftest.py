@@ -1,0 +1,62 @@
+"""Homes with the toy app and a real worker, as in the workflows' tests; a private PostgreSQL for those that need one."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+from simdeck_common.layout import user_home
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "workflows" / "fixtures"))
+
+import toy_app
+from toy_oven import Oven
+
+
+@pytest.fixture(scope="session")
+def toy() -> ModuleType:
+    if not toy_app.BACKEND_PYTHON.exists():
+        pytest.skip("the workflow backend's environment is missing: make up makes it")
+    return toy_app
+
+
+@pytest.fixture(scope="session")
+def described(toy: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    folder = toy.install(tmp_path_factory.mktemp("describe"))
+    return (folder / "workflows.json").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def place() -> Iterator[Path]:
+    # Not pytest's own folder: the path of a socket must be short.
+    with tempfile.TemporaryDirectory(prefix="sdst-") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture(scope="module")
+async def open_oven(toy: ModuleType, described: bytes) -> AsyncIterator[Callable[..., Any]]:
+    """``await open_oven(data, name)``: a started backend on that user's home; all are cleared away afterwards."""
+    async with AsyncExitStack() as stack:
+
+        async def close(oven: Oven) -> None:
+            await oven.backend.stop()
+            oven.clear()
+            shutil.rmtree(oven.home.runtime, ignore_errors=True)
+
+        async def make(data: Path, name: str, **settings: Any) -> Oven:
+            home = user_home(data, name)
+            if not (home.apps / "toy").exists():
+                toy.install(home.apps, described=described)
+            oven = Oven(home, toy, user=name, **settings)
+            await oven.backend.start()
+            stack.push_async_callback(close, oven)
+            return oven
+
+        yield make
