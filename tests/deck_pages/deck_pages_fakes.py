@@ -35,6 +35,8 @@ class FakeAgent:
     log: str = ""
     worker: dict[str, Any] = field(default_factory=lambda: {"state": "running", "reason": None})
     problem: Problem | None = None
+    refusal: Problem | None = None
+    more: dict[str, Any] = field(default_factory=dict)
     sent: list[tuple[str, str, Any]] = field(default_factory=list)
     asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
@@ -42,6 +44,10 @@ class FakeAgent:
         if self.problem:
             raise self.problem
         self.asked.append((path, params))
+        if path in self.more:
+            if isinstance(found := self.more[path], Problem):
+                raise found
+            return found
         parts = [unquote(part) for part in path.strip("/").split("/")]
         match parts:
             case ["status"]:
@@ -78,6 +84,15 @@ class FakeAgent:
                 return self.outputs
             case ["runs", _, "files"]:
                 return {"items": self.files}
+            case ["runs", run, "deletion" | "diff"]:
+                found = self._one(self.runs, run, "run-not-found", run=run)
+                if found["state"] in ("accepted", "running"):
+                    raise Problem("run-not-ended")
+                raise Problem("run-in-use", others="1b7e0c52")
+            case ["sweeps"]:
+                return {"items": []}
+            case ["sweeps", sweep]:
+                raise Problem("sweep-not-found", sweep=sweep)
         raise AssertionError(f"the fake agent does not know {path}")
 
     def _page(self, params: Mapping[str, Any]) -> dict[str, Any]:
@@ -105,6 +120,8 @@ class FakeAgent:
         if self.problem:
             raise self.problem
         self.sent.append((method, path, body))
+        if self.refusal:
+            raise self.refusal
         return {"id": "new-id"}
 
     async def history(self, path: str) -> list[tuple[str, dict[str, Any]]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from deck_pages_fakes import FakeAgent, FakeServer, FakeServers, FakeSharing, FakeStore, World, down
+from deck_pages_lab import LAB_WORLDS
 from deck_pages_samples import (
     CATEGORIES,
     CHECKED,
@@ -324,14 +325,18 @@ SITE_WORLDS = {
     "hostile-site": lambda: told_with(HOSTILE),
 }
 
-WORLDS = SITE_WORLDS | {
-    "busy": busy_world,
-    "shop": shop_world,
-    "sharing": sharing_world,
-    "pinned": pinned_world,
-    "empty": empty_world,
-    "failed": failed_world,
-    "agent-down": agent_down_world,
-    "long": long_world,
-    "hostile": hostile_world,
-}
+WORLDS = (
+    SITE_WORLDS
+    | LAB_WORLDS
+    | {
+        "busy": busy_world,
+        "shop": shop_world,
+        "sharing": sharing_world,
+        "pinned": pinned_world,
+        "empty": empty_world,
+        "failed": failed_world,
+        "agent-down": agent_down_world,
+        "long": long_world,
+        "hostile": hostile_world,
+    }
+)

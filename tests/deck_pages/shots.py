@@ -16,6 +16,7 @@ from pathlib import Path
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
 
 import uvicorn
+from deck_pages_lab import RETRIED, REUSED, SWEEP, WAITING
 from deck_pages_samples import before, failed, run, running, task
 from deck_pages_site import PREFIX, Site, add_fake_api, ensure_vendor, make_site
 from deck_pages_worlds import WORLDS
@@ -104,6 +105,36 @@ SHOTS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "server-failed": ("site", "servers/molecule-2", ()),
     "server-failed-long": ("long-site", "servers/molecule-2", ()),
     "server-idle": ("site", "servers/idle-1", ()),
+    "lab-runs": ("lab", "runs", ()),
+    "lab-runs-long": ("long-lab", "runs?deleted=1", ()),
+    "lab-waiting": ("lab", f"runs/{WAITING}", ()),
+    "lab-waiting-long": ("long-lab", f"runs/{WAITING}", ()),
+    "lab-failed": ("lab", f"runs/{FAILED}", ()),
+    "lab-failed-long": ("long-lab", f"runs/{FAILED}", ()),
+    "lab-reused": ("lab", f"runs/{REUSED}", ()),
+    "lab-retried": ("lab", f"runs/{RETRIED}", ()),
+    "lab-again": ("lab", f"runs/{FAILED}/again?cure=2", ("text=Advanced",)),
+    "lab-again-long": ("long-lab", f"runs/{FAILED}/again?cure=2", ()),
+    "lab-again-bare": ("bare-lab", f"runs/{FAILED}/again", ()),
+    "lab-sweep-form": (
+        "lab",
+        f"runs/{RUN}/sweep?input1=charge&start1=-2&stop1=2&count1=5&input2=method&values2=GFN2-xTB,x",
+        (),
+    ),
+    "lab-sweep-form-long": ("long-lab", f"runs/{RUN}/sweep?input1=charge&values1=1,2", ()),
+    "lab-sweep-form-bare": ("bare-lab", f"runs/{FAILED}/sweep", ()),
+    "lab-sweeps": ("lab", "sweeps", ()),
+    "lab-sweeps-none": ("bare-lab", "sweeps", ()),
+    "lab-sweep-table": ("lab", f"sweeps/{SWEEP}?by=r:energy&down=1", ("text=Forget this sweep…",)),
+    "lab-sweep-table-long": ("long-lab", f"sweeps/{SWEEP}", ()),
+    "lab-compare": ("lab", f"compare?run={RUN}&run={RETRIED}", (".diff-more summary",)),
+    "lab-compare-long": ("long-lab", f"compare?run={RUN}&run={RETRIED}", ()),
+    "lab-compare-choose": ("lab", f"compare?run={RUN}", ()),
+    "lab-compare-two": ("long-lab", "compare", ()),
+    "lab-compare-none": ("bare-lab", f"compare?run={FAILED}", ()),
+    "lab-delete": ("lab", f"runs/{RUN}/delete", ()),
+    "lab-delete-long": ("long-lab", f"runs/{RUN}/delete", ()),
+    "lab-delete-refused": ("lab", f"runs/{FAILED}/delete", ()),
     "account": ("busy", "account", ()),
     "help": ("busy", "help", ()),
 }

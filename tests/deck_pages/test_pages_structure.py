@@ -8,6 +8,7 @@ from itertools import pairwise
 import pytest
 from bs4 import BeautifulSoup, Tag
 from conftest import Visitor
+from deck_pages_lab import LAB_FRAGMENTS, LAB_PAGES, LAB_WORLDS
 from deck_pages_samples import HOSTILE, failed, run, running
 from deck_pages_worlds import SITE_WORLDS, WORLDS
 
@@ -50,8 +51,10 @@ SITE_FRAGMENTS = [
 FRAGMENTS = ["recent-runs", "server", "store?q=a", "runs", f"runs/{RUNNING}/live", "store/molecule/tasks/task-1"]
 Make = Callable[[str], Visitor]
 
-CASES = [(world, path) for world in sorted(WORLDS.keys() - SITE_WORLDS.keys()) for path in PAGES]
+PLAIN_WORLDS = sorted(WORLDS.keys() - SITE_WORLDS.keys() - LAB_WORLDS.keys())
+CASES = [(world, path) for world in PLAIN_WORLDS for path in PAGES]
 CASES += [(world, path) for world in sorted(SITE_WORLDS) for path in ("", "open/molecule?run=1", *SITE_PAGES)]
+CASES += [(world, path) for world in sorted(LAB_WORLDS) for path in LAB_PAGES]
 every_page = pytest.mark.parametrize(("world", "path"), CASES)
 
 
@@ -66,7 +69,7 @@ async def page_of(visitor: Make, world: str, path: str) -> BeautifulSoup:
         if ada.world.server.answer["state"] == "running":
             ada.world.server.answer = {"state": "starting"}
         answer = await ada.get(path)
-        assert answer.status_code in (200, 404, 503)
+        assert answer.status_code in (200, 404, 409, 503)
         _rendered[world, path] = BeautifulSoup(answer.text, "html.parser")
     return _rendered[world, path]
 
@@ -142,12 +145,13 @@ async def test_every_form_that_changes_something_carries_the_token(visitor: Make
 
 
 STRANGERS = [("hostile", path) for path in (*PAGES, *FRAGMENTS)]
+STRANGERS += [("hostile-lab", path) for path in (*LAB_PAGES, *LAB_FRAGMENTS)]
 STRANGERS += [("hostile-site", path) for path in ("", "open/molecule", *SITE_PAGES, *SITE_FRAGMENTS)]
 
 
 @pytest.mark.parametrize(("world", "path"), STRANGERS)
 async def test_what_a_stranger_wrote_is_shown_and_never_run(visitor: Make, world: str, path: str) -> None:
-    answer = await visitor(world).get(path, fragment=path in (*FRAGMENTS, *SITE_FRAGMENTS))
+    answer = await visitor(world).get(path, fragment=path in (*FRAGMENTS, *SITE_FRAGMENTS, *LAB_FRAGMENTS))
     assert answer.status_code < 500
     assert HOSTILE not in answer.text
     soup = BeautifulSoup(answer.text, "html.parser")
@@ -156,7 +160,8 @@ async def test_what_a_stranger_wrote_is_shown_and_never_run(visitor: Make, world
     assert not soup.find_all(onerror=True)
 
 
-SHARES = [(world, path) for world in sorted(WORLDS.keys() - SITE_WORLDS.keys()) for path in FRAGMENTS]
+SHARES = [(world, path) for world in PLAIN_WORLDS for path in FRAGMENTS]
+SHARES += [(world, path) for world in sorted(LAB_WORLDS.keys() - {"bare-lab"}) for path in LAB_FRAGMENTS]
 SHARES += [(world, path) for world in sorted(SITE_WORLDS) for path in SITE_FRAGMENTS]
 
 

@@ -54,7 +54,7 @@ class AgentOf:
 
     async def send(self, method: str, path: str, body: Any = None) -> Any:
         response = await self._request(method, path, **({} if body is None else {"json": body}))
-        return response.json()
+        return response.json() if response.content else None
 
     async def _request(self, method: str, path: str, **options: Any) -> httpx.Response:
         client = await self._agents.client(self._user)

@@ -14,8 +14,10 @@ from simdeck_deck.pages.home import poll_trigger, run_views
 from simdeck_deck.pages.sources import agent_path, attempt, attempt_all
 from simdeck_deck.pages.views.events import progress_curve, step_rows
 from simdeck_deck.pages.views.problems import waiting_view
+from simdeck_deck.pages.views.run_notes import cure_views, reuse_view, reused_from
 from simdeck_deck.pages.views.runs import file_rows, run_filters, run_matches, run_view, value_rows
 from simdeck_deck.pages.views.states import run_state
+from simdeck_deck.pages.views.sweeps import sweep_view
 from simdeck_deck.pages.visit import Visit, Visiting
 
 router = APIRouter()
@@ -24,6 +26,8 @@ PAGE_SIZE = 25
 # The agent has no text search: so many runs are looked through, in portions, for one page of matches.
 SCAN_PORTION = 200
 SCAN_PORTIONS = 5
+# So many of the runs whose results a run took are named on its page.
+MOST_SOURCES = 5
 
 
 async def _list(visit: Visit, text: str, cursor: str, **filters: str | None) -> dict[str, Any]:
@@ -49,6 +53,7 @@ async def runs(
     state: str = "",
     workflow: str = "",
     cursor: str = "",
+    deleted: str = "",
 ) -> Response:
     """The runs, newest first; htmx gets the table alone."""
     text = " ".join(q.split())[:200]
@@ -71,6 +76,7 @@ async def runs(
         next_url=visit.links.page("runs", **kept, cursor=following) if following else None,
         here_url=visit.links.page("runs", **kept, cursor=cursor),
         poll=poll_trigger(rows),
+        deleted=bool(deleted),
     )
 
 
@@ -88,6 +94,9 @@ async def run(
         attempt(visit.agent.get(agent_path("workflows", str(found.get("workflow"))))),
         _live(visit, found),
     )
+    (parent, _), (sweep, _) = await asyncio.gather(
+        _other(visit, "runs", found.get("retry_of")), _other(visit, "sweeps", found.get("sweep"))
+    )
     words = described if isinstance(described, Mapping) else {}
     schema = words.get("schema")
     declared = {str(item.get("name")): item for item in words.get("outputs") or () if isinstance(item, Mapping)}
@@ -97,7 +106,9 @@ async def run(
         inputs=value_rows(inputs, schema.get("properties") if isinstance(schema, Mapping) else None),
         outputs=value_rows(outputs, declared),
         files=file_rows((files or {}).get("items"), run, visit.links),
-        **live,
+        parent=run_view(parent, visit.links, now()) if parent else None,
+        sweep=sweep_view(sweep, visit.links, now()) if sweep else None,
+        **live | {"cures": cure_views(found, schema, inputs, visit.links)},
     )
 
 
@@ -117,15 +128,27 @@ async def live(
     return answer
 
 
+async def _other(visit: Visit, kind: str, number: Any) -> tuple[Any, Any]:
+    """Return another run or a sweep that a run names; nothing where there is none (any more)."""
+    if not isinstance(number, str) or number in ("", ".", ".."):
+        return None, None
+    return await attempt(visit.agent.get(agent_path(kind, number)))
+
+
 async def _live(visit: Visit, found: Mapping[str, Any]) -> dict[str, Any]:
     """Return what ``_run_live.html`` shows."""
     (events, _), (status, _) = await attempt_all(
         visit.agent.history(agent_path("runs", str(found.get("id")), "events")), visit.agent.get("/status")
     )
     curve, words = progress_curve(events or [])
+    names = reused_from(events or [])[:MOST_SOURCES]
+    sources = await asyncio.gather(*(_other(visit, "runs", name) for name in names))
+    known = {name: source for name, (source, _) in zip(names, sources, strict=True)}
     return {
         "run": run_view(found, visit.links, now()),
         "waiting": waiting_view(status) if run_state(found).active else None,
+        "cures": cure_views(found, None, None, visit.links),
+        "reuse": reuse_view(found, events or [], known, visit.links),
         "curve": curve,
         "curve_words": words,
         "steps": step_rows(events or [], run_state(found).active),

@@ -21,6 +21,7 @@ from simdeck_deck.pages.views.text import (
     short_id,
     text_of,
 )
+from simdeck_deck.pages.views.waiting import WaitingView, waiting_of
 
 SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 UNIT_SUFFIX = "_unit"
@@ -56,7 +57,10 @@ class RunView:
     ended_full: str
     headlines: tuple[Headline, ...]
     problem: ProblemView | None
+    waiting: WaitingView | None
     retry_of: str | None
+    sweep: str | None
+    reused: int
     process: str | None
     url: str
     open_url: str
@@ -90,13 +94,16 @@ def run_view(run: Mapping[str, Any], links: Links, now: datetime) -> RunView:
         ended_full=full_time(run.get("ended")),
         headlines=headlines(run.get("summary")),
         problem=problem_view(run.get("problem")),
+        waiting=waiting_of(run, now) if state.active else None,
         retry_of=text_of(run, "retry_of") or None,
+        sweep=text_of(run, "sweep") or None,
+        reused=_count(run.get("reused")),
         process=text_of(run, "process") or None,
         url=links.page("runs", identifier),
         open_url=links.page("open", app, run=identifier) if app else "",
-        can_cancel=state.active,
-        can_pause=state.active and not paused,
-        can_resume=paused,
+        can_cancel=state.active and not run.get("cancelling"),
+        can_pause=state.active and not paused and not run.get("cancelling"),
+        can_resume=paused and not run.get("cancelling"),
         can_retry=not state.active,
     )
 
@@ -236,6 +243,11 @@ def _shown(value: Any, unit: str | None) -> tuple[str, str]:
     return "", ""
 
 
+def short_value(value: Any, unit: str | None = None) -> str:
+    """Return any value on one line; of what is large only what it is."""
+    return _shown(value, unit or None)[0]
+
+
 def formula(symbols: Sequence[Any]) -> str:
     """Return the Hill formula of chemical symbols: ``C₂H₆O``; carbon and hydrogen first where there is carbon."""
     counts: dict[str, int] = {}
@@ -252,6 +264,10 @@ def formula(symbols: Sequence[Any]) -> str:
 
 def _words(name: Any) -> str:
     return str(name).replace("_", " ").capitalize()
+
+
+def _count(value: Any) -> int:
+    return value if isinstance(value, int) and value > 0 else 0
 
 
 def _is_number(value: Any) -> bool:

@@ -53,11 +53,14 @@ PROCESS_STATES = {
 }
 
 PAUSED = StateView("paused", "Paused", "pause", "wait", True)
+CANCELLING = StateView("cancelling", "Being cancelled", "stop", "wait", True)
 
 
 def run_state(run: Mapping[str, Any]) -> StateView:
-    """Return a run's state; a paused run says so instead of running or waiting."""
+    """Return a run's state; one that is paused, or is being cancelled, says so instead of running or waiting."""
     state = _known(RUN_STATES, run.get("state"))
+    if state.active and run.get("cancelling") is True:
+        return CANCELLING
     return PAUSED if state.active and run.get("paused") is True else state
 
 
