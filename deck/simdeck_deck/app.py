@@ -13,7 +13,7 @@ from typing import Any
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from simdeck_agent.launcher import BaseLauncher, make_launcher
-from simdeck_agent.problem_answers import problem_of_http, problem_of_validation, problem_response
+from simdeck_agent.problem_answers import headers_of_http, problem_of_http, problem_of_validation, problem_response
 from simdeck_appstore.audit import NAME, Audit
 from simdeck_appstore.registries import Registries
 from simdeck_common.problems import Problem
@@ -200,7 +200,7 @@ def _answer_errors(app: FastAPI) -> None:
 
     async def on_http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        return answer(request, problem_of_http(error), dict(error.headers or {}))
+        return answer(request, problem_of_http(error), headers_of_http(request, error))
 
     async def on_bug(request: Request, error: Exception) -> Response:
         log.error("%s %s failed", request.method, request.url.path, exc_info=error)

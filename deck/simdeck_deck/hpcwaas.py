@@ -68,7 +68,7 @@ class Caller:
 class ExecutionRequest(BaseModel):
     """What to run it with. HPCWaaS knows ``inputs`` alone."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     inputs: dict[str, Any] | None = None
     title: str | None = Field(default=None, max_length=200)

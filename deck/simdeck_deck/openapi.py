@@ -17,6 +17,7 @@ _PROBLEM = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
 _EVERYWHERE = {
     "401": "Neither a valid token nor a session",
     "403": "The token lacks the scope, or the XSRF token is wrong",
+    "503": "The hub, the agent or the worker does not answer; the same request may work in a moment",
 }
 
 
@@ -88,6 +89,7 @@ def _finish(operation: dict[str, Any], name: str) -> None:
         for status, words in _EVERYWHERE.items():
             responses.setdefault(status, {"description": words})
     if operation.get("requestBody"):
+        responses.setdefault("400", {"description": "The request cannot be read"})
         responses.setdefault("413", {"description": "The request is too large"})
         responses.setdefault("422", {"description": "A value is not valid; `field` names it"})
     if operation.get("parameters"):

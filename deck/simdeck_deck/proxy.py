@@ -197,7 +197,10 @@ def routes(deck: Deck) -> list[Route]:
         if scope not in DECLARABLE:
             raise ValueError(f"The route {route.path} declares the unknown scope {scope!r}.")
         endpoint = _endpoint(deck, route.path, scope, limited=bool((route.openapi_extra or {}).get(LIMITED_KEY)))
-        made.append(Route(deck.settings.api_prefix + route.path, endpoint, methods=sorted(route.methods or ())))
+        passed_on = Route(deck.settings.api_prefix + route.path, endpoint, methods=sorted(route.methods or ()))
+        # Starlette adds HEAD to GET; the agent does not serve it.
+        passed_on.methods = set(route.methods or ())
+        made.append(passed_on)
     return made
 
 

@@ -36,7 +36,7 @@ class Me(BaseModel):
 class StartRequest(BaseModel):
     """What to start the server with."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     options: dict[str, Any] = Field(default_factory=dict, description="The spawner's options.")
 

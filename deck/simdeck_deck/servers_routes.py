@@ -28,7 +28,7 @@ User = Annotated[SessionUser, Depends(current_user)]
 class Asked(BaseModel):
     """Options of a server: cluster, partition, cores, memory and so on, and the app it is for."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     options: dict[str, Any] = Field(default_factory=dict)
 

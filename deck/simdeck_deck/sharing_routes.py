@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 from simdeck_agent.api.parts import content, refusals
 from simdeck_agent.api.sharing import SharedRun
 from simdeck_agent.shares import Received, ShareRequest
@@ -34,6 +34,8 @@ class ReceivedShares(BaseModel):
 
 class LinkRequest(BaseModel):
     """A link that somebody gave the caller."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     link: str = Field(max_length=2000, description="The whole link, or what stands behind `shared/` in it.")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -35,8 +36,14 @@ async def _page(visit: Visit, sharing: Sharing, run: str, refused: ProblemView |
         run=run_view(found, visit.links, now()),
         deletion=deletion_view(preview, known, visit.links) if preview and not refused else None,
         problem=refused or problem,
+        others=_short_ids(refused or problem),
         shares=sum(share.run == run and not share.ended for share in mine or ()),
     )
+
+
+def _short_ids(problem: ProblemView | None) -> list[str]:
+    """Return the beginnings of runs' ids that a refusal names."""
+    return re.findall(r"\b[0-9a-f]{8}\b", problem.detail) if problem and problem.code == "run-in-use" else []
 
 
 async def _named(visit: Visit, preview: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:

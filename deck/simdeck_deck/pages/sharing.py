@@ -76,7 +76,8 @@ async def make_share(
     try:
         wanted = ShareRequest.model_validate(
             {"run": run, "people": people.replace(",", " ").split(), "groups": groups.replace(",", " ").split(),
-             "days": days}
+             "days": days},
+            strict=False,
         )  # fmt: skip
     except ValidationError:
         detail = "Give the names of people or groups as the hub has them, at least one, separated by commas."

@@ -39,7 +39,7 @@ def deletion_view(preview: Mapping[str, Any], known: Mapping[str, Mapping[str, A
     if files:
         goes.append(("Files", f"{plural(files, 'file')}, {byte_size(size)}"))
     if folders:
-        goes.append(("Working directories", f"{folders}, {byte_size(scratch)}"))
+        goes.append(("Calculations ran in", f"{plural(folders, 'directory', 'directories')}, {byte_size(scratch)}"))
     kept = [one for one in preview.get("kept") or () if isinstance(one, Mapping)]
     return DeletionView(
         goes=tuple(goes),

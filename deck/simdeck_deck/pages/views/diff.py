@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,10 @@ from simdeck_deck.pages.views.text import number, plural, quantity, text_of
 
 FOLD = 6
 """More differences than these inside one input or output are folded."""
+
+# What lies inside a structure, as the API writes one.
+ATOM = re.compile(r"positions\.([0-9]+)\.([012])")
+VECTOR = re.compile(r"cell\.([012])\.([012])")
 
 ABOUT = {"workflow": "Workflow", "app": "App", "app_version": "App version", "state": "State"}
 
@@ -95,21 +100,29 @@ def _owner(path: str, words: Mapping[str, tuple[str, str]]) -> str:
 
 def _part(name: str, items: Sequence[Mapping[str, Any]], words: Mapping[str, tuple[str, str]]) -> Part:
     title, unit = words.get(name, (name.replace("_", " ").capitalize() or "Value", ""))
-    lines = tuple(_line(item, name, title, unit) for item in items)
-    return Part(title, f"{plural(len(lines), 'value')} differ" if len(lines) > FOLD else "", lines)
+    folded = len(items) > FOLD
+    lines = tuple(_line(item, name, "" if folded else title, unit) for item in items)
+    return Part(title, f"{plural(len(lines), 'value')} differ" if folded else "", lines)
 
 
 def _line(item: Mapping[str, Any], name: str, title: str, unit: str) -> Line:
     rest = text_of(item, "path")[len(name) :].lstrip(".")
+    if not unit and (ATOM.fullmatch(rest) or VECTOR.fullmatch(rest)):
+        unit = "Å"
     only = item.get("only")
     left = "–" if only == "right" else _text(item.get("left"), unit)
     right = "–" if only == "left" else _text(item.get("right"), unit)
-    return Line(f"{title} · {_words(rest)}" if rest else title, left, right, _change(item.get("change"), unit))
+    return Line(" · ".join(filter(None, (title, _words(rest)))), left, right, _change(item.get("change"), unit))
 
 
 def _words(path: str) -> str:
     """Return what follows a name in words; positions in lists count from one, as people do."""
-    return " · ".join(str(int(part) + 1) if part.isdecimal() else part.replace("_", " ") for part in path.split("."))
+    if atom := ATOM.fullmatch(path):
+        return f"atom {int(atom[1]) + 1}, {'xyz'[int(atom[2])]}"
+    if vector := VECTOR.fullmatch(path):
+        return f"cell vector {int(vector[1]) + 1}, {'xyz'[int(vector[2])]}"
+    parts = path.split(".") if path else []
+    return " · ".join(str(int(part) + 1) if part.isdecimal() else part.replace("_", " ") for part in parts)
 
 
 def _text(value: Any, unit: str) -> str:

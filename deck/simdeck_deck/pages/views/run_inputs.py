@@ -36,6 +36,7 @@ class Field:
     options: tuple[Any, ...]
     advanced: bool
     required: bool
+    default: str
     text: str
     was: str
     old: Any
@@ -130,6 +131,7 @@ def fields_of(schema: Any, old: Mapping[str, Any], wanted: Mapping[str, Any]) ->
                 options=tuple(said["enum"]) if kind == "choice" else (),
                 advanced=said.get("x-simdeck-advanced") is True,
                 required=required,
+                default=typed(said.get("default", MISSING)),
                 text=typed(after),
                 was=shown(before, unit, said.get("default", MISSING)),
                 old=before,
@@ -277,7 +279,8 @@ def shown(value: Any, unit: str = "", default: Any = MISSING) -> str:
     """Return a value in words; for one that was not given its default."""
     if value is MISSING or value is None:
         return f"{short_value(default, unit)} (default)" if default not in (MISSING, None) else "not given"
-    if isinstance(value, list | dict) and len(compact := json.dumps(value, ensure_ascii=False)) <= LINE:
+    named = isinstance(value, dict) and ("name" in value or "symbols" in value)
+    if isinstance(value, list | dict) and not named and len(compact := json.dumps(value, ensure_ascii=False)) <= LINE:
         return f"{compact} {unit}".strip()
     return short_value(value, unit) or "empty"
 

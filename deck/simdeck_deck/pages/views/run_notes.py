@@ -85,7 +85,7 @@ def reuse_view(
         return None
     jobs = {text_of(data, "process", str(number)) for number, (kind, data) in enumerate(events) if _is_job(kind, data)}
     total = len(jobs | taken)
-    whole = total == count and run.get("state") not in ("accepted", "running")
+    whole = total == count and run.get("state") == "finished"
     sources = tuple(_source(name, found, links) for name, found in known.items())
     if whole:
         sentence = (
