@@ -7,6 +7,7 @@ import os
 import pwd
 import sqlite3
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -82,10 +83,14 @@ def need_root(site: Site) -> None:
 
 
 def start_as(
-    account: pwd.struct_passwd | None, argv: list[str], *, stdin: int | IO[bytes] = subprocess.DEVNULL
-) -> subprocess.Popen[bytes]:
-    """Start a program with the rights of ``account`` and nothing of this process's environment; None: as this user."""
-    environment = {"PATH": _PATH, "LANG": "C.UTF-8"}
+    account: pwd.struct_passwd | None, argv: list[str], *, stdin: int | IO[bytes] = subprocess.DEVNULL,
+    extra: Mapping[str, str] | None = None,
+) -> subprocess.Popen[bytes]:  # fmt: skip
+    """Start a program with the rights of ``account`` (None: as this user).
+
+    Of this process's environment it gets next to nothing; ``extra`` is what else it needs.
+    """
+    environment = {"PATH": _PATH, "LANG": "C.UTF-8", **(extra or {})}
     if account is None or account.pw_uid == os.getuid():
         kept = {name: os.environ[name] for name in ("HOME", "PYTHONPATH") if name in os.environ}
         return subprocess.Popen(

@@ -13,6 +13,12 @@ from typing import Any
 
 import pytest
 from simdeck_common.layout import user_home
+from simdeck_hub import site_file
+from simdeck_hub.places import DataFolder
+from simdeck_hub.site_file import Site
+from simdeck_workflows import storage
+from simdeck_workflows.storage import Server
+from storage.pg_server import PostgresServer, missing
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "workflows" / "fixtures"))
 
@@ -50,8 +56,9 @@ async def open_oven(toy: ModuleType, described: bytes) -> AsyncIterator[Callable
             oven.clear()
             shutil.rmtree(oven.home.runtime, ignore_errors=True)
 
-        async def make(data: Path, name: str, **settings: Any) -> Oven:
+        async def make(data: Path, name: str, server: Server | None = None, **settings: Any) -> Oven:
             home = user_home(data, name)
+            storage.write(home, name, server)
             if not (home.apps / "toy").exists():
                 toy.install(home.apps, described=described)
             oven = Oven(home, toy, user=name, **settings)
@@ -60,3 +67,22 @@ async def open_oven(toy: ModuleType, described: bytes) -> AsyncIterator[Callable
             return oven
 
         yield make
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[PostgresServer]:
+    """A real PostgreSQL of the tests' own."""
+    if (reason := missing()) is not None:
+        pytest.skip(reason)
+    found = PostgresServer()
+    yield found
+    found.clear()
+
+
+@pytest.fixture(scope="module")
+def pg_data(place: Path, server: PostgresServer) -> tuple[DataFolder, Site]:
+    """A data folder whose site file names that PostgreSQL; nobody has a database yet."""
+    data = DataFolder(place / "data")
+    data.make()
+    data.site_file.write_text(server.site(data.private))
+    return data, site_file.load(data.site_file)

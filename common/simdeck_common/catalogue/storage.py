@@ -59,4 +59,34 @@ ENTRIES: dict[str, Entry] = {
         "{what} could not be restored: {reason}.",
         "Mend that and run the same command again: it goes on where it stopped.",
     ),
+    "storage-not-postgresql": Entry(
+        409,
+        "Storage is SQLite here",
+        "The site file does not say where a PostgreSQL is.",
+        'Add `[storage]` with `kind = "postgresql"` to the site file, and start Simdeck again.',
+    ),
+    "storage-server": Entry(
+        503,
+        "PostgreSQL cannot be used",
+        "PostgreSQL at {host} cannot be used: {reason}.",
+        "See that it runs and that [storage] of the site file is right, then run the same command again.",
+    ),
+    "storage-databases-open": Entry(
+        409,
+        "Databases that everybody can enter",
+        "On this PostgreSQL every role may connect to {databases}; users' roles would reach more than their own database.",
+        "Close them as PostgreSQL's superuser (REVOKE CONNECT ON DATABASE … FROM PUBLIC), or give Simdeck a PostgreSQL cluster of its own.",
+    ),
+    "storage-role-powerful": Entry(
+        409,
+        "A role with too many rights",
+        "The role {role} exists in PostgreSQL and may do more than use its own database.",
+        "Take these rights from it, or choose another user.",
+    ),
+    "storage-owner": Entry(
+        409,
+        "Somebody else's database",
+        "The database {database} exists and belongs to {owner}.",
+        "Choose another prefix in [storage] of the site file, or have that database renamed.",
+    ),
 }

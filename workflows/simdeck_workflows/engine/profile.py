@@ -16,10 +16,10 @@ from typing import Any
 from simdeck_common.layout import UserHome, private_dir
 from simdeck_common.problems import Problem
 
-from simdeck_workflows import clusters
+from simdeck_workflows import clusters, storage
 from simdeck_workflows.clusters import RunCluster
+from simdeck_workflows.storage import PROFILE
 
-PROFILE = "simdeck"
 COMPUTER = "localhost"
 SCHEDULER = "simdeck.local"
 CLUSTER_SCHEDULER = "simdeck.slurm"
@@ -49,22 +49,18 @@ def set_environment(home: UserHome) -> None:
 
 
 def load(home: UserHome) -> Any:
-    """Make what is missing and load the profile; returns AiiDA's ``Profile``."""
+    """Make what is missing and load the profile; returns AiiDA's ``Profile``.
+
+    A profile is made where the agent says (``simdeck_workflows.storage``) and stays where it is until it is moved.
+    Raises ``StorageError`` where its PostgreSQL cannot be used.
+    """
     import aiida
     from aiida.manage import get_manager
     from aiida.manage.configuration import create_default_user, get_config
-    from aiida.plugins import BrokerFactory
 
     config = get_config(create=True)
     if PROFILE not in config.profile_names:
-        config.create_profile(
-            name=PROFILE,
-            storage_backend="core.sqlite_dos",
-            storage_config={},
-            broker_backend="core.zeromq",
-            broker_config=BrokerFactory("core.zeromq").get_default_config(),
-            is_test_profile=False,
-        )
+        _make_profile(home, config)
     changed = config.default_profile_name != PROFILE
     config.set_default_profile(PROFILE, overwrite=True)
     for name, value in OPTIONS.items():
@@ -75,7 +71,14 @@ def load(home: UserHome) -> Any:
         config.store()
 
     profile = aiida.load_profile(PROFILE, allow_switch=True)
-    _set_write_ahead_log(Path(profile.storage_config["filepath"]) / "database.sqlite")
+    used = storage.StorageInUse.of(profile.dictionary["storage"])
+    if used.postgresql is None:
+        _set_write_ahead_log(used.repository / "database.sqlite")
+    else:
+        from simdeck_workflows.engine import postgres
+
+        postgres.wait_for(used.postgresql)
+        postgres.end_when_lost(get_manager().get_profile_storage().get_session().get_bind())
     if not profile.default_user_email:
         from aiida.orm import User
 
@@ -87,7 +90,31 @@ def load(home: UserHome) -> Any:
     computer_for(home)
     for cluster in clusters.read(clusters.file_of(home)):
         computer_for(home, cluster)
+    from simdeck_workflows.engine import codes
+
+    codes.provision(home)
     return profile
+
+
+def _make_profile(home: UserHome, config: Any) -> None:
+    from aiida.plugins import BrokerFactory
+
+    broker, broker_config = "core.zeromq", BrokerFactory("core.zeromq").get_default_config()
+    database = storage.read(home)
+    if database is None:
+        config.create_profile(
+            name=PROFILE,
+            storage_backend="core.sqlite_dos",
+            storage_config={},
+            broker_backend=broker,
+            broker_config=broker_config,
+            is_test_profile=False,
+        )
+        return
+    from simdeck_workflows.engine import postgres
+
+    repository = aiida_path(home) / ".aiida" / "repository" / PROFILE
+    postgres.make_profile(config, PROFILE, database, repository, {"backend": broker, "config": broker_config})
 
 
 def _set_write_ahead_log(database: Path) -> None:
@@ -115,7 +142,8 @@ def computer_for(home: UserHome, cluster: RunCluster | None = None) -> Any:
             scheduler_type=CLUSTER_SCHEDULER if cluster is not None else SCHEDULER,
             workdir=str(_made(scratch)),
         ).store()
-    if cluster is not None and computer.get_workdir() != str(scratch):
+    # Another one after the data folder was moved, or restored from a backup at another place.
+    if computer.get_workdir() != str(scratch):
         computer.set_workdir(str(_made(scratch)))
         computer.store()
     pace = POLL_EVERY if cluster is None else CLUSTER_POLL_EVERY
