@@ -33,6 +33,7 @@ from simdeck_hub.site_sections import (
     UserName,
     UsersSection,
 )
+from simdeck_hub.site_storage import StorageSection
 
 
 class Site(Section):
@@ -50,6 +51,7 @@ class Site(Section):
     service: ServiceSection = Field(default_factory=lambda: ServiceSection.model_validate({}))
     agent: AgentSection = Field(default_factory=lambda: AgentSection.model_validate({}))
     runs: RunsSection = Field(default_factory=lambda: RunsSection.model_validate({}))
+    storage: StorageSection = Field(default_factory=lambda: StorageSection.model_validate({}))
     notices: NoticesSection = Field(default_factory=lambda: NoticesSection.model_validate({}))
     store: StoreSection = Field(default_factory=lambda: StoreSection.model_validate({}))
     registries: tuple[RegistrySection, ...] = ()
@@ -72,6 +74,8 @@ class Site(Section):
             raise ValueError(f'the registry "{twice}" stands twice; give each a name of its own')
         if self.hub.internal_tls and not self.on_site:
             raise ValueError("hub.internal_tls = true is not supported where servers run on this machine; leave it out")
+        if self.storage.sign_in == "peer" and not self.on_site:
+            raise ValueError('storage.sign_in = "peer" needs a Unix account for each user; use "password" here')
         if self.servers.kind == "slurm":
             if not self.clusters:
                 raise ValueError('servers.kind = "slurm" needs a cluster; add a table [[clusters]] with its name')
