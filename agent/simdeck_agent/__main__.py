@@ -98,9 +98,11 @@ def make(user: str, settings: AgentSettings, home: UserHome) -> AgentApp:
             backend_python=settings.backend_python,
             worker_idle_seconds=settings.worker_idle_seconds,
             clusters=tuple(settings.clusters),
+            codes=tuple(settings.codes),
             notices=settings.notices,
             policy=settings.policy,
             user=user,
+            site_apps=settings.site_apps,
         ),
     )
     return AgentApp(user, home, settings, installer, backend)

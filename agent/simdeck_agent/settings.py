@@ -13,6 +13,7 @@ from simdeck_appstore.policy import OPEN, AppPolicy
 from simdeck_appstore.registries import RegistrySource
 from simdeck_common.files import write_atomically
 from simdeck_workflows.clusters import RunCluster
+from simdeck_workflows.codes import RunCode
 from simdeck_workflows.policy import NoticeSettings, RunPolicy
 
 
@@ -57,6 +58,9 @@ class AgentSettings(BaseModel):
     )
     clusters: list[RunCluster] = Field(
         default_factory=list, description="Clusters that runs may use, the default first; empty: this machine alone."
+    )
+    codes: list[RunCode] = Field(
+        default_factory=list, description="Simulation codes that the site offers, on clusters or on this machine."
     )
     notices: NoticeSettings = Field(
         default_factory=NoticeSettings, description="How people are told that their runs have ended."

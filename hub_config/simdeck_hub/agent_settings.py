@@ -15,6 +15,7 @@ from simdeck_workflows.clusters import RunCluster
 from simdeck_workflows.policy import GroupLimit, NoticeSettings, RunPolicy, make_slots
 
 from simdeck_hub.places import Checkout, DataFolder, hub_python
+from simdeck_hub.site_codes import run_codes, write_offered
 from simdeck_hub.site_file import Site
 from simdeck_hub.site_sections import RegistrySection
 
@@ -29,6 +30,7 @@ def write_agent_settings(
     Problem
         ``environment-missing``: there is no uv; ``site-file``: a registry's key cannot be used.
     """
+    clusters = [run_cluster(cluster, data, site) for cluster in site.clusters if cluster.executor != "ssh"]
     given = {
         "data": data.root,
         "backend_python": checkout.backend_python,
@@ -41,12 +43,14 @@ def write_agent_settings(
         "worker_idle_seconds": site.agent.worker_idle_seconds,
         "policy": run_policy(data, site),
         "notices": notices(site),
-        "clusters": [run_cluster(cluster, data, site) for cluster in site.clusters if cluster.executor != "ssh"],
+        "clusters": clusters,
+        "codes": run_codes(site.codes, tuple(cluster.name for cluster in clusters)),
         "site": SiteAgents(program=launcher(site)) if site.on_site else None,
     }
     made = AgentSettings.model_validate({name: value for name, value in given.items() if value is not None})
     make_slots(made.policy)
     made.write(data.agent_settings)
+    write_offered(data.root / "codes.json", site.codes, one_machine=not site.clusters)
     return made
 
 

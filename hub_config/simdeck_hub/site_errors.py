@@ -63,9 +63,13 @@ def named_in(message: str, model: type[BaseModel]) -> Place:
     if found and found.group(1) in model.model_fields:
         return [found.group(1), found.group(2)]
     found = re.match(r"(?:a |the )?([a-z]+)", message)
-    plural = {"cluster": "clusters", "preset": "presets", "policy": "policies", "registry": "registries"}.get(
-        found.group(1) if found else ""
-    )
+    plural = {
+        "cluster": "clusters",
+        "preset": "presets",
+        "policy": "policies",
+        "registry": "registries",
+        "code": "codes",
+    }.get(found.group(1) if found else "")
     return [plural, 0] if plural else []
 
 

@@ -18,6 +18,7 @@ from simdeck_clusters.settings import ClusterSettings, Environment, Policy, Pres
 from simdeck_common.problems import Problem
 
 from simdeck_hub.auth_settings import AuthSection
+from simdeck_hub.site_codes import CodeSection, fault_of
 from simdeck_hub.site_errors import explain, refusal
 from simdeck_hub.site_runs import NoticesSection, RunsSection
 from simdeck_hub.site_sections import (
@@ -58,6 +59,7 @@ class Site(Section):
     apps: AppPolicy = Field(default_factory=lambda: AppPolicy.model_validate({}))
     clusters: tuple[ClusterSettings, ...] = ()
     environments: tuple[Environment, ...] = ()
+    codes: tuple[CodeSection, ...] = ()
     presets: tuple[Preset, ...] = ()
     policies: tuple[Policy, ...] = ()
 
@@ -72,6 +74,8 @@ class Site(Section):
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
             raise ValueError(f'the registry "{twice}" stands twice; give each a name of its own')
+        if fault := fault_of(self.codes, tuple(cluster.name for cluster in self.clusters)):
+            raise ValueError(fault)
         if self.hub.internal_tls and not self.on_site:
             raise ValueError("hub.internal_tls = true is not supported where servers run on this machine; leave it out")
         if self.storage.sign_in == "peer" and not self.on_site:

@@ -18,11 +18,13 @@ from typing import Any
 from simdeck_common.layout import UserHome
 from simdeck_common.problems import Problem
 
-from simdeck_workflows import clusters, policy
+from simdeck_workflows import clusters, codes, policy
 from simdeck_workflows.backend_keeping import Keeping
 from simdeck_workflows.backend_parts import check, pieces, release, title_of
 from simdeck_workflows.clusters import RunCluster
+from simdeck_workflows.codes import RunCode
 from simdeck_workflows.drawing import draw
+from simdeck_workflows.environments import Environments
 from simdeck_workflows.installed import InstalledWorkflows
 from simdeck_workflows.models import (
     Event,
@@ -59,9 +61,11 @@ class BackendSettings:
     backend_python: Path
     worker_idle_seconds: float = 600.0
     clusters: tuple[RunCluster, ...] = ()
+    codes: tuple[RunCode, ...] = ()
     notices: NoticeSettings = field(default_factory=NoticeSettings)
     policy: RunPolicy = field(default_factory=RunPolicy)
     user: str = ""
+    site_apps: Path | None = None
 
 
 class Backend(Keeping):
@@ -70,10 +74,12 @@ class Backend(Keeping):
     def __init__(self, home: UserHome, settings: BackendSettings) -> None:
         self._home = home
         self._clusters = settings.clusters
+        self._codes = settings.codes
         self._policy = settings.policy
         self._user = settings.user
         self._store = Store(home.workflows / "runs.sqlite")
         self._installed = InstalledWorkflows(home.apps)
+        self._environments = Environments(home, settings.backend_python, settings.site_apps)
         self.ssh_keys = KeyStore(home.workflows / "ssh_keys")
         self.records = Records(self._store)
         self.notices = Notices(self._store, settings.notices, settings.user)
@@ -82,7 +88,7 @@ class Backend(Keeping):
         self._readers: dict[str, set[asyncio.Event]] = defaultdict(set)
         self._supervisor = Supervisor(
             home,
-            settings.backend_python,
+            self._environments.python,
             settings.worker_idle_seconds,
             needed=self._store.any_unfinished,
             on_changed=self._changed,
@@ -91,6 +97,7 @@ class Backend(Keeping):
     async def start(self) -> None:
         """Begin to look after the worker: one is started at once if runs are unfinished."""
         changed = clusters.write(self._home, self._clusters)
+        changed = codes.write(self._home, self._codes) or changed
         if policy.write(self._home, self._user, self._policy) or changed:
             # A worker that lives knows the clusters and limits of before.
             await self._supervisor.end_worker()
@@ -106,8 +113,13 @@ class Backend(Keeping):
         self._store.close()
 
     async def reload(self) -> None:
-        """Apps have changed: end the worker, so that the next one finds the new workflow folders. Runs go on."""
-        await self._supervisor.end_worker()
+        """Apps have changed: end the worker, so that the next one finds the new workflow folders. Runs go on.
+
+        Where the next worker gets another environment, a worker with runs is left to finish them; it hands them over
+        only when a run needs what is new.
+        """
+        if not (self._store.any_unfinished() and await asyncio.to_thread(self._environments.is_other)):
+            await self._supervisor.end_worker()
 
     def worker_state(self) -> dict[str, Any]:
         """``{"state": "running" | "starting" | "failing" | "idle", "reason": …}``."""
@@ -334,14 +346,23 @@ class Backend(Keeping):
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_NOTICES_EVERY):
                     await self._ends.wait()
+            ended = self._ends.is_set()
             self._ends.clear()
             try:
+                if ended:
+                    await self._move_if_idle()
                 await self.notices.send_due()
             except Exception:
                 LOG.exception("notices could not be sent; they are tried again")
 
+    async def _move_if_idle(self) -> None:
+        """Have a worker that has finished its runs end where the next one gets another environment."""
+        if not self._store.any_unfinished() and await asyncio.to_thread(self._environments.is_other):
+            await self._supervisor.end_worker()
+
     def _check(self, workflow: Workflow, inputs: dict[str, Any]) -> None:
         check(workflow, inputs)
+        self._environments.check(workflow.app)
         key = inputs.get(KEY_INPUT)
         if isinstance(key, str) and key and KEY_INPUT in workflow.input_schema.get("properties", {}):
             try:

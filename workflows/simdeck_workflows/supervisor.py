@@ -39,7 +39,7 @@ class Supervisor:
     def __init__(
         self,
         home: UserHome,
-        python: Path,
+        python: Callable[[], Path],
         idle_seconds: float,
         needed: Callable[[], bool],
         on_changed: Callable[[str], None],
@@ -192,7 +192,7 @@ class Supervisor:
         try:
             self._process = subprocess.Popen(
                 [
-                    str(self._python), "-m", "simdeck_workflows.engine.worker",
+                    str(self._python()), "-m", "simdeck_workflows.engine.worker",
                     "--root", str(self._home.root), "--runtime", str(self._home.runtime),
                     "--idle-seconds", str(self._idle_seconds),
                     # AiiDA knows its daemon by this word: see engine/daemon_desk.py.

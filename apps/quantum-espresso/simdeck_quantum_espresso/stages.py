@@ -17,7 +17,7 @@ from aiida_quantumespresso.workflows.ph.base import PhBaseWorkChain
 from aiida_quantumespresso.workflows.pw.base import PwBaseWorkChain
 
 from simdeck_quantum_espresso import settings
-from simdeck_quantum_espresso.engine.programs import FOLDER, LAUNCHER
+from simdeck_quantum_espresso.engine.programs import CONTAINER, FOLDER, LAUNCHER
 from simdeck_quantum_espresso.pseudopotentials import choose
 
 RETRIEVED = ["engine.json"]
@@ -139,7 +139,7 @@ def _projection(inputs: Any, context: Any, title: str) -> dict[str, Any]:
         "parameters": orm.Dict({"PROJWFC": parameters}),
         "parent_folder": context.nscf.outputs.remote_folder,
         "settings": orm.Dict({"cmdline": _command("projwfc", "projwfc.x", inputs)}),
-        "metadata": {"options": _options(inputs), "label": title},
+        "metadata": {"options": _options(inputs, "projwfc.x"), "label": title},
     }
 
 
@@ -156,7 +156,7 @@ def _phonons(inputs: Any, context: Any, title: str) -> dict[str, Any]:
                 {"INPUTPH": {"tr2_ph": tight, "nmix_ph": SAFE_MIXINGS, "alpha_mix(1)": 0.5, "epsil": insulating}}
             ),
             "settings": orm.Dict({"cmdline": _command("phonons", "ph.x", inputs)}),
-            "metadata": {"options": _options(inputs), "label": title},
+            "metadata": {"options": _options(inputs, "ph.x"), "label": title},
         },
         "qpoints": gamma,
         "clean_workdir": orm.Bool(False),
@@ -167,7 +167,17 @@ def _command(stage: str, program: str, inputs: Any) -> list[str]:
     return ["-m", "simdeck_quantum_espresso.engine", stage, program, str(inputs.cores.value)]
 
 
-def _options(inputs: Any) -> dict[str, Any]:
+def _options(inputs: Any, program: str = "pw.x") -> dict[str, Any]:
+    # Where an administrator told the worker to look: a batch job gets little of its environment.
+    told = {name: os.environ[name] for name in (FOLDER, LAUNCHER, CONTAINER) if os.environ.get(name)}
+    code = offered(inputs.code.computer.label, program)
+    if code is not None:
+        given = {
+            FOLDER: code.folder,
+            LAUNCHER: " ".join(code.mpi),
+            CONTAINER: " ".join(code.container_words()),
+        }
+        told = {name: value for name, value in given.items() if value}
     return {
         "resources": {
             "num_machines": 1,
@@ -178,9 +188,16 @@ def _options(inputs: Any) -> dict[str, Any]:
         "withmpi": False,
         "max_wallclock_seconds": 60 * inputs.walltime.value,
         "additional_retrieve_list": RETRIEVED,
-        # Where an administrator told the worker to look: a batch job gets little of its environment.
-        "environment_variables": {name: os.environ[name] for name in (FOLDER, LAUNCHER) if os.environ.get(name)},
+        "prepend_text": code.prepend_text() if code is not None else "",
+        "environment_variables": told,
     }
+
+
+def offered(computer: str, program: str) -> Any:
+    """The code that the site offers for a program; ``pw.x`` stands for the programs of its installation."""
+    from simdeck_workflows.engine.codes import site_code
+
+    return site_code(computer, program) or site_code(computer, "pw.x")
 
 
 def _pseudos(structure: orm.StructureData, functional: str) -> dict[str, Any]:

@@ -88,12 +88,19 @@ def _check_together(inputs: Any, _: Any) -> str | None:
     except NoPseudopotentialError as error:
         return f"functional: {error}"
     code = inputs.get("code")
-    if code is not None and code.computer is not None and code.computer.label == "localhost":
+    if code is not None and code.computer is not None and code.computer.label == "localhost" and not _offered_here():
         # Elsewhere the calculation itself looks: the programs lie on the compute nodes.
         for program in needed(plain):
             if programs.find(program) is None:
                 return f"structure: {programs.INSTALL.format(program=program, where='this machine')}"
     return None
+
+
+def _offered_here() -> bool:
+    """Whether the site names a code of this machine: then modules or a container may bring it."""
+    from simdeck_workflows.engine.codes import site_code
+
+    return site_code("localhost", "pw.x") is not None
 
 
 def needed(inputs: dict[str, Any]) -> list[str]:
@@ -201,6 +208,9 @@ class PropertiesWorkChain(WorkChain):  # type: ignore[misc]
         end = end_of(job) if job is not None else {}
         if end.get("problem") == "program-missing":
             return self.exit_codes.ERROR_PROGRAM_MISSING.format(message=end["message"])
+        if job is not None and (module := missing_module(job)):
+            message = f"The environment module {module} cannot be loaded where the calculation ran."
+            return self.exit_codes.ERROR_PROGRAM_MISSING.format(message=message)
         if job is not None and not end and not process.is_killed:
             self.ctx.attempt += 1
             if self.ctx.attempt > MAX_CONTINUATIONS:
@@ -245,6 +255,14 @@ def last_job(process: Any) -> Any:
         return process
     jobs = [node for node in process.called_descendants if isinstance(node, orm.CalcJobNode)]
     return max(jobs, key=lambda node: node.pk) if jobs else None
+
+
+def missing_module(job: Any) -> str | None:
+    """The environment module that a job's script could not load, if that is how it ended."""
+    from simdeck_workflows.codes import MODULE_MISSING
+
+    said = (job.get_scheduler_stderr() or "").splitlines() if isinstance(job, orm.CalcJobNode) else []
+    return next((line.removeprefix(MODULE_MISSING).strip() for line in said if line.startswith(MODULE_MISSING)), None)
 
 
 def end_of(job: Any) -> dict[str, Any]:

@@ -55,6 +55,13 @@ ENTRIES: dict[str, Entry] = {
     "too-many-keys": Entry(
         409, "Too many keys", "A user may have {most} SSH keys.", "Delete those that are not used any more."
     ),
+    "workflow-lacks-packages": Entry(
+        409,
+        "The workflow backend lacks what this app needs",
+        "The workflows of {app} need {wanted}, and the workflow backend could not be fitted to that.",
+        "Open the app's page in the store and install it once more: the install says why. An app for everybody may "
+        "contradict one of your own; then remove that one.",
+    ),
     "worker-unavailable": Entry(
         503,
         "The workflow engine does not answer",

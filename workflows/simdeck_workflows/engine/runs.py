@@ -65,6 +65,8 @@ class Runs:
         self._at_work: dict[str, asyncio.Task[None]] = {}
         self._cleared: set[str] = set()
         self.tails = Tails(store)
+        self.is_stale: Callable[[str], bool] = lambda app: False
+        self.hand_over: Callable[[], None] = lambda: None
         self._clusters = clusters.read(clusters.file_of(home))
         self._priorities: dict[str, tuple[int, int]] = {}
         self._held: dict[str, dict[int, Waiting]] = {}
@@ -86,6 +88,10 @@ class Runs:
             if item.run.id in self._at_work:
                 continue
             try:
+                if item.run.state is RunState.ACCEPTED and self.is_stale(item.run.app):
+                    LOG.info("run %s needs %s as it is now: the next worker takes over", item.run.id, item.run.app)
+                    self.hand_over()
+                    return
                 if item.run.state is RunState.ACCEPTED:
                     self._begin(item)
                 else:

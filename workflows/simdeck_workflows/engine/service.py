@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import shutil
 import tempfile
@@ -63,6 +64,10 @@ class Service:
         self._worker.stop()
 
     async def validate(self, workflow: str, inputs: dict[str, Any], app: str, app_version: str) -> None:
+        if self.runs.is_stale(app):
+            # Not answered: the caller asks the next worker, which knows the app as it is now.
+            self.runs.hand_over()
+            await asyncio.Event().wait()
         self.runs.validate(workflow, inputs, app, app_version)
 
     async def outputs(self, run: str) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from typing import Any
 from simdeck_common.layout import UserHome, private_dir
 
 from simdeck_workflows.engine import profile
+from simdeck_workflows.engine.standing import Standing
 from simdeck_workflows.rpc import Server
 from simdeck_workflows.store import Store
 
@@ -46,16 +47,12 @@ def take_lock(home: UserHome) -> int | None:
     return handle
 
 
-def workflow_folders(apps: Path) -> list[Path]:
-    """The workflow packages of the installed apps' current versions."""
-    return sorted(path for path in apps.glob("*/current/workflows") if path.is_dir())
-
-
 class Worker:
     """Broker, runner, run keeper and RPC server on one event loop."""
 
-    def __init__(self, home: UserHome, idle_seconds: float) -> None:
+    def __init__(self, home: UserHome, idle_seconds: float, standing: Standing) -> None:
         self._home = home
+        self.standing = standing
         self._idle_seconds = idle_seconds
         self._store = Store(home.workflows / "runs.sqlite")
         self._wake = asyncio.Event()
@@ -94,6 +91,8 @@ class Worker:
         self._service = Service(self._home, self._store, self)
         self._server = Server(self._home.worker_socket, self._service.handlers())
         self._runs = Runs(self._home, self._store, runner, lambda run: self._server.notify("changed", {"run": run}))
+        self._runs.is_stale = self.standing.is_stale
+        self._runs.hand_over = self.stop
         self._service.runs = self._runs
         self._watch = Watch(runner.controller, self.stop)
         self._runs.adopt()
@@ -204,11 +203,15 @@ def main() -> None:
         return
     os.umask(0o077)
     profile.set_environment(home)
-    sys.path[:0] = [str(folder) for folder in workflow_folders(home.apps)]
+    standing = Standing(home)
+    if not standing.hold():
+        sys.exit(f"{sys.prefix} has been removed; the next worker is started with another environment")
+    standing.note()
+    sys.path[:0] = [str(folder) for folder in standing.folders]
     importlib.invalidate_caches()
     _log_to_stderr()
     try:
-        Worker(home, options.idle_seconds).run()
+        Worker(home, options.idle_seconds, standing).run()
     except Exception:
         LOG.exception("the worker failed")
         os._exit(1)

@@ -11,6 +11,8 @@ FOLDER = "SIMDECK_QUANTUM_ESPRESSO"
 """Environment variable: the folder of the programs, where they are not on PATH."""
 LAUNCHER = "SIMDECK_QUANTUM_ESPRESSO_MPI"
 """Environment variable: words before the program instead of mpirun; ``{cores}`` is filled in. ``none``: no MPI."""
+CONTAINER = "SIMDECK_QUANTUM_ESPRESSO_CONTAINER"
+"""Environment variable: words that run what follows in a container; ``{cwd}`` is filled in."""
 
 INSTALL = (
     "Quantum ESPRESSO's program {program} is not installed on {where}. On Debian and Ubuntu, `sudo apt-get install "
@@ -39,16 +41,21 @@ def command(program: str, cores: int, where: str, environment: Mapping[str, str]
     MissingProgramError
         The program is not there.
     """
-    path = find(program, environment)
+    wrapped = [word.replace("{cwd}", os.getcwd()) for word in environment.get(CONTAINER, "").split()]
+    # What is in a container cannot be looked for from outside.
+    path = Path(environment.get(FOLDER, ""), program) if wrapped else find(program, environment)
     if path is None:
         raise MissingProgramError(INSTALL.format(program=program, where=where))
     if cores <= 1:
-        return [str(path)]
+        return [*wrapped, str(path)]
     own = environment.get(LAUNCHER, "")
     if own == "none":
-        return [str(path)]
+        return [*wrapped, str(path)]
     if own:
-        return [word.replace("{cores}", str(cores)) for word in own.split()] + [str(path)]
+        return [word.replace("{cores}", str(cores)) for word in own.split()] + [*wrapped, str(path)]
+    if wrapped:
+        # The machine's MPI and the image's need not fit: whoever knows that they do names the words.
+        return [*wrapped, str(path)]
     mpirun = shutil.which("mpirun", path=environment.get("PATH", os.defpath))
     if mpirun is None:
         return [str(path)]
