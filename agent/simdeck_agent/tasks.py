@@ -54,6 +54,7 @@ class Tasks:
         self._queues: dict[str, list[_Job]] = {}
         self._threads: list[threading.Thread] = []
         self._stopping = False
+        self._ending = threading.Event()
         self._changed: dict[asyncio.Event, str] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -71,11 +72,16 @@ class Tasks:
         for task in unfinished:
             if task.state == "queued":
                 self._enqueue(task)
+        # The backend may have been updated since; fitting the apps' needs to it takes seconds, and nobody waits.
+        thread = threading.Thread(target=self._renew, name="tasks-renew", daemon=True)
+        self._threads.append(thread)
+        thread.start()
 
     async def stop(self, seconds: float = STOP_SECONDS) -> None:
         """Break off what runs, so that no program of an install outlives the agent; the next one settles it."""
         with self._lock:
             self._stopping = True
+            self._ending.set()
             threads = list(self._threads)
             for queue in self._queues.values():
                 for job in queue:
@@ -221,6 +227,14 @@ class Tasks:
                 self._record(task, "step", data, step=progress.step, message=progress.message)
 
         return report
+
+    def _renew(self) -> None:
+        try:
+            if self._installer.renew_backend(self._ending):
+                self._reload()
+        except Exception as error:
+            if not self._stopping:
+                log.warning("The workflow backend lacks what installed apps need: %s", error)
 
     def _reload(self) -> None:
         """Have the worker see the apps as they are now."""

@@ -355,6 +355,9 @@ class FakeInstaller:
         self.apps |= new
         return bool(new)
 
+    def renew_backend(self, cancelled: threading.Event | None = None) -> bool:
+        return False
+
     def usage(self) -> list[AppUsage]:
         one = VersionUsage(version="1.0", size=4096, own=1024)
         return [AppUsage(app=app, size=4096, own=1024, versions=[one]) for app in self.apps]

@@ -224,6 +224,7 @@ class Check:
             "registries": [str(registry)],
             "uv": self.settings.uv,
             "describe_argv": self.settings.describe_argv,
+            "backend_python": self.settings.backend_python,
         }
         return Installer(apps, InstallerSettings(**given))
 

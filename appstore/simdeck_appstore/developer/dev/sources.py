@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 import yaml
+from simdeck_common.generations import Need
 from simdeck_common.problems import Problem
 
 from simdeck_appstore.aiidalab.tree import is_aiidalab, pages_of, start_of
@@ -18,10 +20,11 @@ from simdeck_appstore.developer.checks.record import aiidalab_id, app_id
 from simdeck_appstore.developer.dev import watch
 from simdeck_appstore.developer.dev.environment import cache_folder, environment_for
 from simdeck_appstore.developer.dev.generations import Generations
+from simdeck_appstore.generations import Generations as BackendGenerations
 from simdeck_appstore.hashing import IGNORED
 from simdeck_appstore.installer import Installer, InstallerSettings
 from simdeck_appstore.kernelspec import write_kernel
-from simdeck_appstore.manifest import load_project
+from simdeck_appstore.manifest import Project, load_project
 from simdeck_appstore.models import AiidalabEntry, VersionRecord
 from simdeck_appstore.rubbish import remove_tree
 from simdeck_appstore.versions import RECORD, AppFolder
@@ -73,6 +76,7 @@ class SimdeckSource:
 
     def __init__(self, folder: Path, apps: Path, settings: DevSettings, tell: Callable[[str], None]) -> None:
         self.folder, self.settings, self.tell = folder, settings, tell
+        self.apps = apps
         self.generations = Generations(apps, settings.describe_argv)
         project = load_project(folder)
         self.app, self.title, self.workflows = app_id(project), project.manifest.title, bool(project.manifest.workflows)
@@ -84,9 +88,24 @@ class SimdeckSource:
             tell=self.tell,
         )  # fmt: skip
         same = bool(changed) and not watch.touches_workflows(changed)
+        self._fit_backend(project)
         version = self.generations.add(project, environment, same_workflows=same)
         self.title = project.manifest.title
         return version
+
+    def _fit_backend(self, project: Project) -> None:
+        """Have what the workflows need in a generation of the backend: it describes them, and runs them."""
+        base, wanted = self.settings.backend_python, tuple(project.manifest.backend)
+        if base is None or not wanted:
+            return
+        known = InstallerSettings(
+            registries=[], uv=self.settings.uv, describe_argv=self.settings.describe_argv, backend_python=base
+        )
+        backend, never = BackendGenerations(self.apps, known), threading.Event()
+        with backend.lock(never):
+            need = Need(self.app, project.manifest.title, project.version, wanted)
+            python = backend.ensure([need], say=self.tell, cancelled=never)
+        self.generations.describe_argv = known.describe(python)
 
 
 class AiidalabSource:
