@@ -56,7 +56,7 @@ class TaskPage(BaseModel):
 class InstallRequest(BaseModel):
     """Which version to install; without one, the newest."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     version: str | None = Field(default=None, min_length=1, max_length=100)
     beside: bool = Field(default=False, description="Leave the version in use as it is; the app has both then.")
@@ -65,7 +65,7 @@ class InstallRequest(BaseModel):
 class PinRequest(BaseModel):
     """The version, the one in use, that an app is to stay at."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     version: str = Field(min_length=1, max_length=100)
 

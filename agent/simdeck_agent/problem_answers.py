@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field
 from simdeck_common.problems import Problem
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
+from starlette.routing import Match, Route
 
 log = logging.getLogger(__name__)
 
@@ -57,6 +58,19 @@ def problem_of_http(error: HTTPException) -> Problem:
     return problem
 
 
+def headers_of_http(request: Request, error: HTTPException) -> dict[str, str]:
+    """Return the headers of the answer to a bare HTTP error.
+
+    ``Allow`` names the methods of all routes at that path; the router knows those of the first one alone.
+    """
+    headers = dict(error.headers or {})
+    if error.status_code == 405:
+        routes = [route for route in request.app.router.routes if isinstance(route, Route)]
+        here = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
+        headers["Allow"] = ", ".join(sorted({method for route in here for method in route.methods or ()}))
+    return headers
+
+
 def install(app: FastAPI) -> None:
     """Have ``app`` answer every error as problem+json."""
 
@@ -68,9 +82,9 @@ def install(app: FastAPI) -> None:
         assert isinstance(error, RequestValidationError)
         return problem_response(problem_of_validation(error))
 
-    async def on_http(_: Request, error: Exception) -> Response:
+    async def on_http(request: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)
-        return problem_response(problem_of_http(error), dict(error.headers or {}))
+        return problem_response(problem_of_http(error), headers_of_http(request, error))
 
     async def on_bug(request: Request, error: Exception) -> Response:
         log.error("%s %s failed", request.method, request.url.path, exc_info=error)

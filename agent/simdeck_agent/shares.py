@@ -39,7 +39,7 @@ CREATE TABLE IF NOT EXISTS received (
 class ShareRequest(BaseModel):
     """A run to share, with whom, and for how many days."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     run: str = Field(min_length=1, max_length=100)
     people: list[Name] = Field(default=[], max_length=50, description="Names of people as the hub has them.")

@@ -20,13 +20,15 @@ import httpx
 from fastapi import Depends, FastAPI, Header, Query, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from simdeck_agent.problem_answers import MEDIA_TYPE, problem_of_http, problem_of_validation
+from simdeck_agent.api.parts import EVENT_STREAM
+from simdeck_agent.problem_answers import MEDIA_TYPE, headers_of_http, problem_of_http, problem_of_validation
 from simdeck_common.problems import Problem
 from simdeck_workflows.models import Event, Notify, Run, Workflow
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
 
 from simdeck_deck import hpcwaas_words as words
+from simdeck_deck import openapi
 from simdeck_deck.auth import SessionUser
 from simdeck_deck.proxy import agent_path, forward, limiting
 
@@ -37,6 +39,7 @@ Model = TypeVar("Model", bound=BaseModel)
 
 LONGEST_POLL = 600.0
 _ONE_POLL = 30.0
+_OPEN = frozenset({"/auth/login"})
 _PAGE = 500
 
 
@@ -201,7 +204,12 @@ def make(deck: Deck, prefix: str) -> FastAPI:
         made = words.Logs(logs=chosen or None, total_results=total, from_=from_)
         return JSONResponse(made.model_dump(by_alias=True))
 
-    @app.get("/executions/{execution_id}/events", tags=["executions"])
+    @app.get(
+        "/executions/{execution_id}/events",
+        tags=["executions"],
+        response_class=StreamingResponse,
+        responses=EVENT_STREAM,
+    )
     async def get_events(
         execution_id: str, request: Request, who: Annotated[Caller, caller("runs:read")]
     ) -> StreamingResponse:
@@ -222,7 +230,9 @@ def make(deck: Deck, prefix: str) -> FastAPI:
         """List the public halves of the caller's keys."""
         return {"ssh_keys": (await who.ask("GET", "/ssh_keys"))["items"]}
 
-    @app.post("/ssh_keys", status_code=201, tags=["ssh keys"])
+    notes = {"content": {"application/json": {"schema": _KeyRequest.model_json_schema()}}}
+
+    @app.post("/ssh_keys", status_code=201, tags=["ssh keys"], openapi_extra={"requestBody": notes})
     async def make_key(request: Request, who: Annotated[Caller, caller("runs", limited=False)]) -> SshKeyMade:
         """Make a key: its id is what a workflow takes as `vault_id`."""
         asked = _read(_KeyRequest, await request.body())
@@ -235,6 +245,8 @@ def make(deck: Deck, prefix: str) -> FastAPI:
         await who.ask("DELETE", "/ssh_keys/{key_id}", path={"key_id": key_id})
         return Response(status_code=204)
 
+    document = openapi.of_application(app, _OPEN)
+    app.openapi = lambda: document  # type: ignore[method-assign]
     return app
 
 
@@ -290,9 +302,11 @@ async def _poll(
 
 def _answer_errors(app: FastAPI) -> None:
     def handler(translate: Callable[[Any], Problem]) -> Callable[[Request, Exception], Awaitable[Response]]:
-        async def answer(_: Request, error: Exception) -> Response:
+        async def answer(request: Request, error: Exception) -> Response:
             problem = translate(error)
-            headers = {"WWW-Authenticate": 'Bearer realm="simdeck"'} if problem.status == 401 else {}
+            headers = headers_of_http(request, error) if isinstance(error, HTTPException) else {}
+            if problem.status == 401:
+                headers["WWW-Authenticate"] = 'Bearer realm="simdeck"'
             return JSONResponse(words.error_body(problem), problem.status, headers, MEDIA_TYPE)
 
         return answer

@@ -107,13 +107,14 @@ class HubAPI:
         Raises
         ------
         Problem
-            What the hub refused the options for; 409 ``server-stopping``: it does not end in time; 502
-            ``server-start-failed`` with the hub's words.
+            What the hub refused the options for; 409 ``server-stopping``: it does not end in time,
+            ``server-names-off``, ``server-names-limit``; 502 ``server-start-failed`` with the hub's words.
         """
         end = asyncio.get_running_loop().time() + ENDING_SECONDS
         while (response := await self._send("POST", _server(user, server), token, json=options)).is_error:
             _raise_its_problem(response)
             message = _message(response)
+            _raise_about_names(response, message, server)
             if response.status_code != 400 or not ("already running" in message or "pending" in message):
                 raise Problem("server-start-failed", reason=message.rstrip("."))
             if "pending stop" not in message:
@@ -217,6 +218,16 @@ def _raise_its_problem(response: httpx.Response) -> None:
         return
     if isinstance(body, dict) and isinstance(body.get("code"), str) and "title" in body:
         raise Problem.from_json(body)
+
+
+def _raise_about_names(response: httpx.Response, message: str, server: str) -> None:
+    """Raise what the hub's refusal of one more named server means; it has nothing but words for it."""
+    if response.status_code != 400 or not server:
+        return
+    if "not enabled" in message:
+        raise Problem("server-names-off", field="name", server=server)
+    if "maximum of" in message:
+        raise Problem("server-names-limit", field="name", server=server, reason=message.rstrip("."))
 
 
 def _auth(token: str) -> dict[str, str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRouter
 from simdeck_agent import api
 from simdeck_agent.api.parts import SCOPE_KEY
@@ -19,6 +20,9 @@ _EVERYWHERE = {
     "403": "The token lacks the scope, or the XSRF token is wrong",
     "503": "The hub, the agent or the worker does not answer; the same request may work in a moment",
 }
+
+_OF_PARAMETERS = {"422": "A value is not valid; `field` names it"}
+_OF_BODIES = {"400": "The request cannot be read", "413": "The request is too large", **_OF_PARAMETERS}
 
 
 def document(own: list[APIRouter], version: str, api_prefix: str, token_url: str) -> dict[str, Any]:
@@ -49,11 +53,7 @@ def document(own: list[APIRouter], version: str, api_prefix: str, token_url: str
         f"its owner's things only. Make tokens at {token_url}. Every error is problem+json (RFC 9457)."
     )
     made["servers"] = [{"url": api_prefix}]
-    components = made.setdefault("components", {})
-    schemas = components.setdefault("schemas", {})
-    for unused in ("HTTPValidationError", "ValidationError", "ProblemModel"):
-        schemas.pop(unused, None)
-    schemas["Problem"] = ProblemModel.model_json_schema(ref_template="#/components/schemas/{model}")
+    components = _with_problem(made)
     components["securitySchemes"] = {
         "token": {
             "type": "http",
@@ -79,22 +79,58 @@ def _finish(operation: dict[str, Any], name: str) -> None:
     scope = operation.get(SCOPE_KEY)
     if scope not in scopes.DECLARABLE:
         raise ValueError(f"{name} declares no scope.")
-    responses = operation.setdefault("responses", {})
     if scope == scopes.OPEN:
         operation["security"] = []
     else:
         operation["security"] = [{"token": []}, {"session": []}]
         if scope != scopes.SIGNED_IN:
             operation["description"] = f"{operation.get('description', '')}\n\nScope: `{scopes.PREFIX}{scope}`.".strip()
-        for status, words in _EVERYWHERE.items():
-            responses.setdefault(status, {"description": words})
+        refuse(operation, _EVERYWHERE)
     if operation.get("requestBody"):
-        responses.setdefault("400", {"description": "The request cannot be read"})
-        responses.setdefault("413", {"description": "The request is too large"})
-        responses.setdefault("422", {"description": "A value is not valid; `field` names it"})
+        refuse(operation, _OF_BODIES)
     if operation.get("parameters"):
-        responses.setdefault("422", {"description": "A value is not valid; `field` names it"})
-    for status, response in responses.items():
+        refuse(operation, _OF_PARAMETERS)
+    as_problems(operation)
+
+
+def refuse(operation: dict[str, Any], statuses: dict[str, str]) -> None:
+    """Add refusals to one operation, where it does not say more of them itself."""
+    for status, words in statuses.items():
+        operation["responses"].setdefault(status, {"description": words})
+
+
+def as_problems(operation: dict[str, Any]) -> None:
+    """Say of all refusals of one operation that they are problem+json."""
+    for status, response in operation["responses"].items():
         if status.startswith(("4", "5")):
             response.setdefault("description", "Refused")
             response["content"] = _PROBLEM
+
+
+def _with_problem(made: dict[str, Any]) -> dict[str, Any]:
+    """Put our problems in the place of FastAPI's own models of errors; return the document's components."""
+    components: dict[str, Any] = made.setdefault("components", {})
+    schemas = components.setdefault("schemas", {})
+    for unused in ("HTTPValidationError", "ValidationError", "ProblemModel"):
+        schemas.pop(unused, None)
+    schemas["Problem"] = ProblemModel.model_json_schema(ref_template="#/components/schemas/{model}")
+    return components
+
+
+def of_application(app: FastAPI, open_paths: frozenset[str]) -> dict[str, Any]:
+    """Return the document of an application of its own, whose refusals are problem+json too."""
+    made = get_openapi(title=app.title, version=app.version, openapi_version=app.openapi_version, routes=app.routes)
+    _with_problem(made)
+    for path, methods in made["paths"].items():
+        for method, operation in methods.items():
+            if method not in _METHODS or path in open_paths:
+                continue
+            refuse(operation, _EVERYWHERE)
+            if operation.get("requestBody"):
+                refuse(operation, _OF_BODIES | {"409": "Not possible in the present state"})
+            if operation.get("parameters"):
+                refuse(operation, _OF_PARAMETERS | {"400": "The request cannot be read"})
+            if "{" in path:
+                refuse(operation, {"404": "There is no such thing of the caller's", "409": "Not possible now"})
+            as_problems(operation)
+    return made

@@ -55,7 +55,7 @@ async def get_server(request: Request, user: User) -> ServerState:
     return state
 
 
-@router.post("/server", tags=["server"], status_code=202, responses=refusals(503), **scoped("server"))
+@router.post("/server", tags=["server"], status_code=202, responses=refusals(409, 422, 502, 503), **scoped("server"))
 async def start_server(request: Request, user: User, body: StartRequest | None = None) -> ServerState:
     """Start the server; one that runs or starts already is left alone. Follow it at `/server/events`."""
     deck = _deck(request)
@@ -63,7 +63,7 @@ async def start_server(request: Request, user: User, body: StartRequest | None =
     return await deck.hub.server(user.name, user.token)
 
 
-@router.delete("/server", tags=["server"], status_code=202, responses=refusals(503), **scoped("server"))
+@router.delete("/server", tags=["server"], status_code=202, responses=refusals(502, 503), **scoped("server"))
 async def stop_server(request: Request, user: User) -> ServerState:
     """Stop the server. Runs go on without it."""
     hub = _deck(request).hub

@@ -69,7 +69,7 @@ async def get_named_server(server: str, request: Request, user: User) -> ServerV
     return found
 
 
-@router.post("/servers/{server}", status_code=202, responses=refusals(422, 503), **scoped("server"))
+@router.post("/servers/{server}", status_code=202, responses=refusals(409, 422, 502, 503), **scoped("server"))
 async def start_named_server(
     server: str, request: Request, response: Response, user: User, body: Asked | None = None
 ) -> ServerView:
@@ -79,7 +79,7 @@ async def start_named_server(
     return found
 
 
-@router.delete("/servers/{server}", status_code=202, responses=refusals(404, 503), **scoped("server"))
+@router.delete("/servers/{server}", status_code=202, responses=refusals(404, 502, 503), **scoped("server"))
 async def stop_named_server(
     server: str,
     request: Request,
@@ -91,7 +91,12 @@ async def stop_named_server(
     return found
 
 
-@router.post("/servers/{server}/continue", status_code=202, responses=refusals(404, 422, 503), **scoped("server"))
+@router.post(
+    "/servers/{server}/continue",
+    status_code=202,
+    responses=refusals(404, 409, 422, 502, 503),
+    **scoped("server"),
+)
 async def continue_server(
     server: str, request: Request, response: Response, user: User, body: Asked | None = None
 ) -> ServerView:

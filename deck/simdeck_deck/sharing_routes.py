@@ -79,39 +79,39 @@ async def list_shared(user: User, sharing: Part) -> ReceivedShares:
     return ReceivedShares(items=await sharing.received(user))
 
 
-@router.post("/shared", status_code=201, responses=refusals(404), **scoped("runs"))
+@router.post("/shared", status_code=201, responses=refusals(404, 410), **scoped("runs"))
 async def open_link(body: LinkRequest, user: User, sharing: Part) -> Received:
     """Open a link: what it leads to is on the caller's list from then on."""
     ticket, key = split_link(body.link)
     return await sharing.claim(user, ticket, key)
 
 
-@router.get("/shared/{ticket}", responses=refusals(404), **scoped("runs:read"))
+@router.get("/shared/{ticket}", responses=refusals(404, 410), **scoped("runs:read"))
 async def get_shared(ticket: str, user: User, sharing: Part) -> SharedRun:
     """Show a run that somebody shares with the caller."""
     return SharedRun.model_validate(await sharing.read(user, ticket, "run"))
 
 
-@router.delete("/shared/{ticket}", status_code=204, responses=refusals(404), **scoped("runs"))
+@router.delete("/shared/{ticket}", status_code=204, responses=refusals(404, 410), **scoped("runs"))
 async def forget_shared(ticket: str, user: User, sharing: Part) -> Response:
     """Take it off the caller's list; the link opens it again."""
     await sharing.forget(user, ticket)
     return Response(status_code=204)
 
 
-@router.get("/shared/{ticket}/inputs", responses=refusals(404), **scoped("runs:read"))
+@router.get("/shared/{ticket}/inputs", responses=refusals(404, 410), **scoped("runs:read"))
 async def get_shared_inputs(ticket: str, user: User, sharing: Part) -> dict[str, Any]:
     """Return the shared run's inputs by name."""
     return await sharing.read(user, ticket, "inputs")
 
 
-@router.get("/shared/{ticket}/outputs", responses=refusals(404), **scoped("runs:read"))
+@router.get("/shared/{ticket}/outputs", responses=refusals(404, 410), **scoped("runs:read"))
 async def get_shared_outputs(ticket: str, user: User, sharing: Part) -> dict[str, Any]:
     """Return the shared run's outputs by name."""
     return await sharing.read(user, ticket, "outputs")
 
 
-@router.get("/shared/{ticket}/files", responses=refusals(404), **scoped("runs:read"))
+@router.get("/shared/{ticket}/files", responses=refusals(404, 410), **scoped("runs:read"))
 async def list_shared_files(ticket: str, user: User, sharing: Part) -> dict[str, Any]:
     """List the shared run's files."""
     return await sharing.read(user, ticket, "files")
@@ -120,7 +120,7 @@ async def list_shared_files(ticket: str, user: User, sharing: Part) -> dict[str,
 @router.get(
     "/shared/{ticket}/files/{path:path}",
     response_class=Response,
-    responses=content("application/octet-stream") | refusals(404),
+    responses=content("*/*") | refusals(404, 410),
     **scoped("runs:read"),
 )
 async def get_shared_file(ticket: str, path: str, user: User, sharing: Part) -> Response:
@@ -131,7 +131,7 @@ async def get_shared_file(ticket: str, path: str, user: User, sharing: Part) -> 
 @router.get(
     "/shared/{ticket}/archive",
     response_class=Response,
-    responses=content("application/zip") | refusals(404),
+    responses=content("application/zip") | refusals(404, 410),
     **scoped("runs:read"),
 )
 async def get_shared_archive(ticket: str, user: User, sharing: Part) -> Response:

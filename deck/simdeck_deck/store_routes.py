@@ -43,7 +43,7 @@ async def get_store_app(app: str, request: Request, user: User) -> StoreApp:
 @router.get(
     "/store/files/{path:path}",
     response_class=Response,
-    responses=content("image/*") | refusals(404),
+    responses=content("*/*") | refusals(404),
     **scoped("apps:read"),
 )
 async def get_store_file(path: str, request: Request, user: User) -> Response:

@@ -48,7 +48,7 @@ Priority = Literal["low", "normal", "high"]
 class Notify(BaseModel):
     """Who is told when a run has ended. At least one of the two must be asked for."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     webhook: str | None = Field(
         default=None,
@@ -76,7 +76,7 @@ class Notify(BaseModel):
 class RunRequest(BaseModel):
     """What a caller sends to have something run."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     workflow: str = Field(min_length=1, max_length=200, examples=["molecule.optimize"])
     inputs: dict[str, Any] = Field(

@@ -19,7 +19,7 @@ MOST = 500
 class SweepRequest(BaseModel):
     """What to vary. The other fields hold for every run of the sweep."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     workflow: str = Field(min_length=1, max_length=200)
     inputs: dict[str, Any] = Field(default_factory=dict, description="What all runs share.")

@@ -115,7 +115,9 @@ _WORDS = {
     403: "The site does not allow it",
     404: "There is no such thing of the caller's",
     409: "Not possible in the present state",
+    410: "It was there, and has ended",
     422: "A value is not valid; `field` names it",
+    502: "The hub tried and failed",
     503: "The agent or the worker does not answer",
 }
 
@@ -133,6 +135,15 @@ EVENT_STREAM: Responses = {
     200: {
         "description": "Server-Sent Events: `id` rises, `event` is the type, `data` is JSON; `end` closes the stream. "
         "`Last-Event-ID` (or `?after=`) resumes.",
-        "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        "content": {
+            "text/event-stream": {
+                # Of one event.
+                "schema": {
+                    "type": "object",
+                    "properties": {name: {"type": "string"} for name in ("id", "event", "data")},
+                    "required": ["event", "data"],
+                }
+            }
+        },
     }
 }

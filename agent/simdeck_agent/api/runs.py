@@ -35,7 +35,7 @@ IdempotencyKey = Annotated[str | None, Header(min_length=1, max_length=200)]
 class RenameRequest(BaseModel):
     """A run's new title."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     title: str = Field(min_length=1, max_length=200)
 
@@ -43,7 +43,7 @@ class RenameRequest(BaseModel):
 class RetryRequest(BaseModel):
     """What shall be different this time."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     inputs: dict[str, Any] = Field(
         default_factory=dict, description="Inputs with other values; null takes one away. The rest stays as it was."
@@ -92,7 +92,7 @@ async def submit_run(
     return _accepted(response, await in_thread(agent.backend.submit, body, idempotency_key))
 
 
-@router.get("/runs", responses=refusals(422), **declare("runs:read", limited=True))
+@router.get("/runs", responses=refusals(400, 422), **declare("runs:read", limited=True))
 async def list_runs(
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     cursor: Annotated[str | None, Query(max_length=500)] = None,
@@ -174,7 +174,7 @@ async def list_files(run_id: str, agent: Agent = Depends(agent_of)) -> Files:
 @router.get(
     "/runs/{run_id}/files/{path:path}",
     response_class=StreamingResponse,
-    responses=content("application/octet-stream") | refusals(404, 503),
+    responses=content("*/*") | refusals(404, 503),
     **declare("runs:read", limited=True),
 )
 async def get_file(run_id: str, path: str, agent: Agent = Depends(agent_of)) -> StreamingResponse:

@@ -16,7 +16,7 @@ router = APIRouter(tags=["ssh keys"])
 class KeyRequest(BaseModel):
     """What the owner wants to note of a new key."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     metadata: dict[str, Any] = Field(default_factory=dict, max_length=50)
 

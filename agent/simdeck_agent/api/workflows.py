@@ -22,7 +22,7 @@ class Workflows(BaseModel):
 class ValidateRequest(BaseModel):
     """Inputs to check without running anything."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
     inputs: dict[str, Any] = Field(default_factory=dict)
 

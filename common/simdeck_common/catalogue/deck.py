@@ -101,6 +101,18 @@ ENTRIES: dict[str, Entry] = {
         "A server cannot be called {server}.",
         "Use at most 30 lowercase letters, digits and hyphens, none of the latter at the ends.",
     ),
+    "server-names-off": Entry(
+        409,
+        "There is one server for each person here",
+        "This site keeps no servers beside the default one, so {server} cannot be started.",
+        "Use the default server; its name in the API is `-`.",
+    ),
+    "server-names-limit": Entry(
+        409,
+        "You have as many servers as the site allows",
+        "{server} cannot be started: {reason}.",
+        "Stop one of your servers and take it off the list, then start this one.",
+    ),
     "server-active": Entry(
         409,
         "This server is there already",
