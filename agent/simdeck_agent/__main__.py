@@ -88,9 +88,11 @@ def make(user: str, settings: AgentSettings, home: UserHome) -> AgentApp:
     sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
 
     from simdeck_appstore.installer import Installer
+    from simdeck_workflows import storage
     from simdeck_workflows.backend import Backend, BackendSettings
 
     private_dir(home.agent)
+    storage.write(home, user, settings.postgresql)
     installer = Installer(private_dir(home.apps), settings.installer())
     backend = Backend(
         home,

@@ -48,6 +48,7 @@ class BaseLauncher(abc.ABC):
         self.settings_file = settings_file
         self.settings = settings
         self._locks: dict[str, asyncio.Lock] = {}
+        self._prepared: set[str] = set()
 
     # --- what a kind says ----------------------------------------------------------------------------------------
 
@@ -84,6 +85,24 @@ class BaseLauncher(abc.ABC):
         """Return the 503 that says why the agent of ``user`` does not answer."""
         return Problem("agent-unavailable", reason=reason, log=self.log_of(user))
 
+    async def _prepare(self, user: str) -> None:
+        """Have the user's database made, once in this process's life; raises ``agent-unavailable`` where that fails."""
+        if not self.settings.prepare or user in self._prepared:
+            return
+        process = await asyncio.create_subprocess_exec(
+            *self.settings.prepare,
+            user,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        _, said = await process.communicate()
+        if process.returncode:
+            words = " ".join(said.decode(errors="replace").split())[-400:]
+            log.error("The database of %s could not be made: %s", user, words)
+            raise self.unavailable(user, words)
+        self._prepared.add(user)
+
     async def running(self, user: str) -> bool:
         """Say whether the agent of ``user`` answers now."""
         return await answers(self.socket(user))
@@ -103,6 +122,7 @@ class BaseLauncher(abc.ABC):
         async with self._locks.setdefault(user, asyncio.Lock()):
             if await answers(socket):
                 return socket
+            await self._prepare(user)
             return await self._start(user, socket)
 
     async def start_active(self) -> list[str]:

@@ -15,6 +15,7 @@ from simdeck_common.files import write_atomically
 from simdeck_workflows.clusters import RunCluster
 from simdeck_workflows.codes import RunCode
 from simdeck_workflows.policy import NoticeSettings, RunPolicy
+from simdeck_workflows.storage import Server
 
 
 class SiteAgents(BaseModel):
@@ -67,6 +68,13 @@ class AgentSettings(BaseModel):
     )
     policy: RunPolicy = Field(
         default_factory=RunPolicy, description="What holds everybody's calculations back: limits, a pause."
+    )
+    postgresql: Server | None = Field(
+        default=None, description="Where new users' provenance is kept; null: in SQLite files of their own."
+    )
+    prepare: list[str] = Field(
+        default_factory=list,
+        description="Program that makes a user's database, run with the user's name before an agent's first start.",
     )
     start_timeout: float = Field(
         default=30.0, gt=0, description="Seconds the launcher waits for a started agent to answer."

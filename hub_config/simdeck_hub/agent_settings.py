@@ -45,6 +45,8 @@ def write_agent_settings(
         "notices": notices(site),
         "clusters": clusters,
         "codes": run_codes(site.codes, tuple(cluster.name for cluster in clusters)),
+        "postgresql": site.storage.server(on_site=site.on_site),
+        "prepare": prepare(data, site, site_file),
         "site": SiteAgents(program=launcher(site)) if site.on_site else None,
     }
     made = AgentSettings.model_validate({name: value for name, value in given.items() if value is not None})
@@ -52,6 +54,18 @@ def write_agent_settings(
     made.write(data.agent_settings)
     write_offered(data.root / "codes.json", site.codes, one_machine=not site.clusters)
     return made
+
+
+def prepare(data: DataFolder, site: Site, site_file: Path | None) -> list[str]:
+    """Return the words that make a user's database, which the deck runs before it first starts that user's agent.
+
+    With passwords on a site only root can put them into people's homes, and runs the command by hand.
+    """
+    server = site.storage.server(on_site=site.on_site)
+    if server is None or (site.on_site and not server.peer):
+        return []
+    words = [str(hub_python().parent / "simdeck"), "storage", "provision", "--data", str(data.root)]
+    return [*words, *(["--site", str(site_file)] if site_file is not None else [])]
 
 
 def registries(data: DataFolder, site: Site, site_file: Path | None) -> list[RegistrySource]:

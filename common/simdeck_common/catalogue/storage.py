@@ -89,4 +89,16 @@ ENTRIES: dict[str, Entry] = {
         "The database {database} exists and belongs to {owner}.",
         "Choose another prefix in [storage] of the site file, or have that database renamed.",
     ),
+    "storage-unfinished": Entry(
+        409,
+        "Not moved yet",
+        "Something of {users} is unfinished, and nothing of theirs was changed.",
+        "Run the same command again when it has ended; users that are moved already are left alone.",
+    ),
+    "storage-move-failed": Entry(
+        500,
+        "The move did not succeed",
+        "The profile of {user} was not moved, and is where it was: {reason}.",
+        "Mend that and run the same command again: it goes on, or starts again with nothing lost.",
+    ),
 }

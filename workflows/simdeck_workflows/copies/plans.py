@@ -80,15 +80,18 @@ def _ordered(root: Path, plan: Plan) -> Iterator[Path]:
         if (root / name).is_file():
             yield root / name
     repositories = containers(root) if "workflows" in plan.tops else []
+    used = storage_of(root) if repositories else None
+    moved = used.repository / "database.sqlite" if used is not None and used.postgresql is not None else None
     for container in repositories:
-        if (database := container.with_name("database.sqlite")).is_file():
+        if (database := container.with_name("database.sqlite")).is_file() and database != moved:
             yield database
     for container in repositories:
         yield from _walk(root, container / "loose", plan)
         if (index := container / "packs.idx").is_file():
             yield index
     for top in plan.tops:
-        yield from _walk(root, root / top, plan)
+        # The file that a moved profile has left behind is no part of what it holds now.
+        yield from (path for path in _walk(root, root / top, plan) if path != moved)
 
 
 def _walk(root: Path, path: Path, plan: Plan) -> Iterator[Path]:
