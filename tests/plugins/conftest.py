@@ -75,8 +75,15 @@ def shelves(wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> Market:
             base / name, name, manifest={**WORKS, "backend": backend}, entry_points=POINTS,
             lock="", source="", dependencies=(),
         )  # fmt: skip
+    for version, wanted in (("1.0.0", "honey<2"), ("2.0.0", "honey>=2")):
+        write_app(
+            base / f"twice-{version}", "twice", version, manifest={**WORKS, "backend": [wanted]}, entry_points=POINTS,
+            lock="", source="", dependencies=(),
+        )  # fmt: skip
     write_app(base / "plain", "plain", lock="", source="", dependencies=())
-    source = write_source(base / "source", {name: [f"file:../{name}"] for name in [*APPS, "plain"]})
+    apps = {name: [f"file:../{name}"] for name in [*APPS, "plain"]}
+    twice = {"twice": ["file:../twice-1.0.0", "file:../twice-2.0.0"]}
+    source = write_source(base / "source", {**apps, **twice})
     report = build_registry(source, base / "registry", simdeck=write_stand_in(base / "simdeck"))
     assert report.problems == []
     script = base / "describe.py"
