@@ -122,7 +122,7 @@ def make(deck: Deck, prefix: str) -> FastAPI:
     _answer_errors(app)
     files = deck.settings.api_prefix + "/runs/{}/files"
 
-    @app.get("/auth/login", status_code=302, tags=["auth"])
+    @app.get("/auth/login", status_code=302, tags=["auth"], response_class=RedirectResponse)
     @app.get("/auth/authorize", status_code=302, tags=["auth"], include_in_schema=False)
     async def login() -> RedirectResponse:
         """Go where tokens are made: the hub's token page."""
@@ -148,9 +148,9 @@ def make(deck: Deck, prefix: str) -> FastAPI:
             outputs=[one.model_dump() for one in found.outputs],
         )
 
-    body = {"content": {"application/json": {"schema": ExecutionRequest.model_json_schema()}}}
-
-    @app.post("/workflows/{workflow_id}", status_code=201, tags=["workflows"], openapi_extra={"requestBody": body})
+    @app.post(
+        "/workflows/{workflow_id}", status_code=201, tags=["workflows"], openapi_extra=openapi.of_body(ExecutionRequest)
+    )
     async def trigger(
         workflow_id: str,
         request: Request,
@@ -230,12 +230,10 @@ def make(deck: Deck, prefix: str) -> FastAPI:
         """List the public halves of the caller's keys."""
         return {"ssh_keys": (await who.ask("GET", "/ssh_keys"))["items"]}
 
-    notes = {"content": {"application/json": {"schema": _KeyRequest.model_json_schema()}}}
-
-    @app.post("/ssh_keys", status_code=201, tags=["ssh keys"], openapi_extra={"requestBody": notes})
+    @app.post("/ssh_keys", status_code=201, tags=["ssh keys"], openapi_extra=openapi.of_body(KeyNotes))
     async def make_key(request: Request, who: Annotated[Caller, caller("runs", limited=False)]) -> SshKeyMade:
         """Make a key: its id is what a workflow takes as `vault_id`."""
-        asked = _read(_KeyRequest, await request.body())
+        asked = _read(KeyNotes, await request.body())
         made = await who.ask("POST", "/ssh_keys", json={"metadata": asked.metadata or {}})
         return SshKeyMade(id=made["id"], public_key=made["public_key"])
 
@@ -245,12 +243,14 @@ def make(deck: Deck, prefix: str) -> FastAPI:
         await who.ask("DELETE", "/ssh_keys/{key_id}", path={"key_id": key_id})
         return Response(status_code=204)
 
-    document = openapi.of_application(app, _OPEN)
+    document = openapi.of_application(app, _OPEN, ExecutionRequest, KeyNotes)
     app.openapi = lambda: document  # type: ignore[method-assign]
     return app
 
 
-class _KeyRequest(BaseModel):
+class KeyNotes(BaseModel):
+    """What the owner wants to note of a new key."""
+
     metadata: dict[str, Any] | None = None
 
 

@@ -7,12 +7,15 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import APIRouter
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
 from simdeck_agent import api
 from simdeck_agent.api.parts import SCOPE_KEY
 from simdeck_agent.problem_answers import MEDIA_TYPE, ProblemModel
 
 from simdeck_deck import scopes, xsrf
 
+_SCHEMAS = "#/components/schemas/{model}"
 _METHODS = ("get", "put", "post", "delete", "patch", "head", "options")
 _PROBLEM = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
 _EVERYWHERE = {
@@ -113,14 +116,25 @@ def _with_problem(made: dict[str, Any]) -> dict[str, Any]:
     schemas = components.setdefault("schemas", {})
     for unused in ("HTTPValidationError", "ValidationError", "ProblemModel"):
         schemas.pop(unused, None)
-    schemas["Problem"] = ProblemModel.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas["Problem"] = ProblemModel.model_json_schema(ref_template=_SCHEMAS)
     return components
 
 
-def of_application(app: FastAPI, open_paths: frozenset[str]) -> dict[str, Any]:
-    """Return the document of an application of its own, whose refusals are problem+json too."""
+def of_body(model: type[BaseModel]) -> dict[str, Any]:
+    """Return what describes a body that the operation reads by itself, whatever its content type says."""
+    return {
+        "requestBody": {"content": {"application/json": {"schema": {"$ref": _SCHEMAS.format(model=model.__name__)}}}}
+    }
+
+
+def of_application(app: FastAPI, open_paths: frozenset[str], *bodies: type[BaseModel]) -> dict[str, Any]:
+    """Return the document of an application of its own, whose refusals are problem+json too.
+
+    ``bodies``: the models that ``of_body`` has named.
+    """
     made = get_openapi(title=app.title, version=app.version, openapi_version=app.openapi_version, routes=app.routes)
-    _with_problem(made)
+    schemas = _with_problem(made)["schemas"]
+    schemas.update(models_json_schema([(one, "validation") for one in bodies], ref_template=_SCHEMAS)[1]["$defs"])
     for path, methods in made["paths"].items():
         for method, operation in methods.items():
             if method not in _METHODS or path in open_paths:
