@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Open, wait_for
+from deck_pages_lab import RETRIED, REUSED, SWEEP, WAITING
 from deck_pages_samples import failed, installed_app, run, running, task
 from deck_pages_site import PREFIX
 from playwright.sync_api import Browser, Page, expect
@@ -182,6 +183,19 @@ ADDRESSES = {
     "server-running": ("site", "servers/-"),
     "server-failed": ("site", "servers/molecule-2"),
     "server-failed-long": ("long-site", "servers/molecule-2"),
+    "runs-lab": ("long-lab", "runs?deleted=1"),
+    "run-waiting": ("lab", f"runs/{WAITING}"),
+    "run-cures": ("long-lab", f"runs/{FAILED}"),
+    "run-reused": ("lab", f"runs/{REUSED}"),
+    "again": ("lab", f"runs/{FAILED}/again?cure=2"),
+    "again-long": ("long-lab", f"runs/{FAILED}/again?cure=2"),
+    "sweep-form": ("lab", f"runs/{RUN}/sweep?input1=charge&values1=1,x"),
+    "sweeps": ("long-lab", "sweeps"),
+    "sweep": ("lab", f"sweeps/{SWEEP}?by=r:energy"),
+    "sweep-long": ("long-lab", f"sweeps/{SWEEP}"),
+    "compare": ("long-lab", f"compare?run={RUN}&run={RETRIED}"),
+    "compare-choose": ("long-lab", f"compare?run={RUN}"),
+    "delete": ("long-lab", f"runs/{RUN}/delete"),
     "account": ("busy", "account"),
     "help": ("busy", "help"),
 }

@@ -161,6 +161,12 @@ async def test_a_sweep_is_started_from_a_runs_page(visitor: Make) -> None:
     assert ada.world.agent.inputs["solver"]["mixing"] == 0.4
 
 
+async def test_a_sweep_without_a_name_is_called_after_what_it_varies(visitor: Make) -> None:
+    ada = visitor("lab")
+    await ada.post(f"runs/{RUN}/sweep", form="1", input1="solver.mixing", values1="0.1")
+    assert ada.world.agent.sent[0][2]["title"] == "Optimise a molecule: Solver · Mixing"
+
+
 @pytest.mark.parametrize(
     ("form", "said"),
     [

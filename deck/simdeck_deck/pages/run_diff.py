@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Response
 
-from simdeck_deck.pages.frame import now
+from simdeck_deck.pages.frame import now, see_other
 from simdeck_deck.pages.home import run_views
 from simdeck_deck.pages.sources import agent_path, attempt, attempt_all
 from simdeck_deck.pages.views.diff import diff_view
@@ -20,13 +20,19 @@ OFFERED = 50
 
 
 @router.get("/compare")
-async def compare(visit: Visiting, run: Annotated[list[str] | None, Query()] = None) -> Response:
-    """Compare the two runs of the address; with one of them, or none, ask for the other."""
+async def compare(visit: Visiting, run: Annotated[list[str] | None, Query()] = None, order: str = "") -> Response:
+    """Compare the two runs of the address; with one of them, or none, ask for the other.
+
+    ``order=age`` puts the older one on the left.
+    """
     chosen = list(dict.fromkeys(one for one in run or () if one.strip()))[:10]
     if len(chosen) != 2:
         return await _choose(visit, chosen)
     left, right = chosen
     found = await visit.agent.get(agent_path("runs", left, "diff"), **{"with": right})
+    swapped = visit.links.page("compare", run=[right, left])
+    if order == "age" and text_of(found["left"], "created") > text_of(found["right"], "created"):
+        return see_other(swapped)
     (workflow, _), (other, _) = await attempt_all(
         visit.agent.get(agent_path("workflows", text_of(found["left"], "workflow", "-"))),
         visit.agent.get(agent_path("workflows", text_of(found["right"], "workflow", "-"))),
@@ -37,7 +43,7 @@ async def compare(visit: Visiting, run: Annotated[list[str] | None, Query()] = N
         left=run_view(found["left"], visit.links, now()),
         right=run_view(found["right"], visit.links, now()),
         diff=diff_view(found, [one for one in (workflow, other) if one]),
-        swap_url=visit.links.page("compare", run=[right, left]),
+        swap_url=swapped,
     )
 
 

@@ -116,6 +116,13 @@ class Plan:
         return (min(counts) if self.together else total) if counts else 0
 
     @property
+    def named(self) -> str:
+        """What a sweep without a name is called: its workflow, and what it varies."""
+        by_name = {field.name: field for field in self.fields}
+        varied = ", ".join(by_name[name].title for name in self.vary)
+        return f"{text_of(self.workflow, 'title', text_of(self.run, 'workflow'))}: {varied}"[:150]
+
+    @property
     def told(self) -> tuple[tuple[str, str], ...]:
         """Each varied input with its values, in words."""
         by_name = {field.name: field for field in self.fields}
@@ -214,8 +221,7 @@ async def submit(visit: Visiting, run: str) -> Response:
         "mode": "together" if found.together else "grid",
         "reuse": found.reuse,
     }
-    if found.title:
-        body["title"] = found.title
+    body["title"] = found.title or found.named
     try:
         made = await visit.agent.send("POST", "/sweeps", body)
     except Problem as problem:
