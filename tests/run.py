@@ -38,6 +38,7 @@ DEBIAN_PACKAGES = {
     "chromium": ("chromium", "browser"),
     "ch-run": ("charliecloud", "container"),
     "bwrap": ("bubblewrap", "container"),
+    "pg_ctlcluster": ("postgresql", "PostgreSQL"),
     "pw.x": ("quantum-espresso quantum-espresso-data", "Quantum ESPRESSO"),
 }
 """Program → packages and the tests they are for; their lack stops no others."""

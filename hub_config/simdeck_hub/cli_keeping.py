@@ -55,12 +55,13 @@ def restore(folder: Path, data: Path | None, site_path: Path | None) -> None:
 
     Stopped half-way, the same command goes on. On a site, as root. Apps are installed again from the store.
     """
+    from simdeck_hub.postgres_admin import provision
     from simdeck_hub.restores import restore as bring_back
 
     place, site = places(data, site_path)
 
-    def database_of(person: Person) -> str | None:
-        return None
+    def database_of(person: Person) -> str:
+        return provision(place, site, person).model_dump_json()
 
     missing = bring_back(place, site, folder.absolute(), click.echo, database_of)
     if missing:

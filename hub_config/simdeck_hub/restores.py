@@ -25,7 +25,7 @@ _IN_THE_WAY = 3
 
 def restore(
     data: DataFolder, site: Site, folder: Path, tell: Callable[[str], None],
-    database_of: Callable[[Person], str | None],
+    database_of: Callable[[Person], str],
 ) -> list[str]:  # fmt: skip
     """Restore the backup in ``folder``; return the users whose accounts are missing here.
 

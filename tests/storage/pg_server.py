@@ -104,6 +104,12 @@ class PostgresServer:
             f'admin_password_file = "{path.name}"\n'
         )
 
+    def trust_accounts(self, names: list[str]) -> None:
+        """Let Unix accounts sign in as the roles of their names."""
+        rules = self.data / "pg_hba.conf"
+        rules.write_text(f"local all {','.join(names)} peer\n{rules.read_text()}")
+        self._run("pg_ctl", "-D", str(self.data), "reload")
+
     def clear(self) -> None:
         self.stop("immediate")
         shutil.rmtree(self.folder, ignore_errors=True)

@@ -131,7 +131,7 @@ async def test_the_keys_come_back(before: tuple[Path, dict[str, Known]], restore
 def bring_back(data: Path, backup: Path) -> list[str]:
     """Restore, as the command does; the lines it tells."""
     told: list[str] = []
-    restore(DataFolder(data), Site(), backup, told.append, lambda _person: None)
+    restore(DataFolder(data), Site(), backup, told.append, lambda _person: "")
     return told
 
 
