@@ -278,7 +278,7 @@ class _Build:
     def _refusal(self, outcome: Outcome) -> Problem:
         new = self.needs[-1]
         found = problem_of(outcome, app=new.title, version=new.version, step="resolve")
-        if found.code in {"install-offline", "install-disk-full"}:
+        if outcome.code is None or found.code in {"install-offline", "install-disk-full"}:
             return found
         return contradictions.explain(self.needs, outcome, self.resolve, self.pins)
 

@@ -8,6 +8,8 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from simdeck_appstore.lockfile import check_requirement
+
 Step = Literal["resolve", "download", "build", "verify", "ready"]
 PostInstall = Literal["none", "not run", "pending", "ran"]
 STEPS: tuple[Step, ...] = ("resolve", "download", "build", "verify", "ready")
@@ -105,6 +107,13 @@ def _version_range(value: str) -> str:
     return value
 
 
+def _requirement(value: str) -> str:
+    fault = check_requirement(value)
+    if fault:
+        raise ValueError(fault)
+    return value
+
+
 def _version(value: str) -> str:
     if value:
         try:
@@ -166,7 +175,7 @@ class Release(Model):
     entry: Entry
     resources: Resources = Resources()
     workflows: list[str] = []
-    backend: list[str] = []
+    backend: list[Annotated[str, AfterValidator(_requirement)]] = []
     codes: list[str] = []
     checks: list[str] = []
     needs: list[str] = []
