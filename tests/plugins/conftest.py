@@ -11,7 +11,7 @@ import pytest
 from simdeck_appstore.build import build_registry
 from simdeck_appstore.installer import Installer, InstallerSettings
 
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "appstore")]
+sys.path += [str(Path(__file__).parent), str(Path(__file__).parents[1] / "appstore")]
 from appstore_shop import DESCRIBE
 from plugins_wheels import UV, make_backend, write_wheel
 from synthetic import write_app, write_source, write_stand_in

@@ -17,7 +17,7 @@ from simdeck_common.layout import user_home
 from simdeck_workflows.codes import RunCode
 from simdeck_workflows.models import Run, RunRequest, RunState
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "workflows" / "fixtures"))
+sys.path.append(str(Path(__file__).parents[1] / "workflows" / "fixtures"))
 import toy_app
 from toy_oven import Oven
 

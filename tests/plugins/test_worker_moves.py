@@ -14,7 +14,7 @@ import pytest
 from simdeck_common.layout import UserHome, user_home
 from simdeck_workflows.models import RunRequest, RunState
 
-sys.path[:0] = [str(Path(__file__).parents[1] / "workflows" / "fixtures"), str(Path(__file__).parents[1] / "appstore")]
+sys.path += [str(Path(__file__).parents[1] / "workflows" / "fixtures"), str(Path(__file__).parents[1] / "appstore")]
 import toy_app
 from plugins_wheels import UV
 from simdeck_appstore.build import build_registry
