@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import toy_app
 from simdeck_common.problems import Problem
+from simdeck_deck.server_extension.aiida_profile import make, own_aiida, profile_of, refusal
 from simdeck_hub.people import person
 from simdeck_hub.places import DataFolder
 from simdeck_hub.postgres_admin import provision, reaches
@@ -120,6 +122,27 @@ async def test_a_new_profile_is_in_the_users_database(pg_oven: Oven, pg_data: Ma
     assert password_of(used.postgresql) not in config
 
 
+async def test_an_aiidalab_apps_own_aiida_knows_the_schema_of_a_profile_in_postgresql(pg_oven: Oven) -> None:
+    await pg_oven.end(pg_oven.bake(steps=1))
+    profile = profile_of(pg_oven.home.apps)
+    assert profile.made
+    own = own_aiida(toy_app.BACKEND_PYTHON.parent.parent)
+    assert own is not None
+    assert refusal(own, profile) == ""
+
+
+async def test_an_aiidalab_app_that_is_opened_first_makes_the_profile_in_postgresql(
+    pg_data: Made, open_oven: Callable[..., Any]
+) -> None:
+    await asyncio.to_thread(database_of, pg_data, "frank")
+    oven = await open_oven(pg_data[0].root, "frank", server=pg_data[1].storage.server(on_site=False))
+    assert await make(toy_app.BACKEND_PYTHON, profile_of(oven.home.apps))
+    used = StorageInUse.read(oven.home.workflows / "aiida")
+    assert used is not None
+    assert used.postgresql == storage.read(oven.home)
+    assert (await oven.end(oven.bake(steps=1))).state is RunState.FINISHED
+
+
 async def test_a_worker_whose_postgresql_is_restarted_goes_on_and_loses_no_run(
     pg_oven: Oven, server: PostgresServer
 ) -> None:
@@ -137,8 +160,6 @@ async def test_a_worker_whose_postgresql_is_restarted_goes_on_and_loses_no_run(
 
 
 async def test_a_database_of_an_earlier_profile_is_not_taken_over(pg_oven: Oven, tmp_path: Path) -> None:
-    from toy_app import BACKEND_PYTHON
-
     database = storage.read(pg_oven.home)
     assert database is not None
     code = (
@@ -146,7 +167,7 @@ async def test_a_database_of_an_earlier_profile_is_not_taken_over(pg_oven: Oven,
         "from simdeck_workflows.storage import Database;"
         "postgres.make_profile(None, 'simdeck', Database.model_validate_json(sys.argv[1]), Path(sys.argv[2]), {})"
     )
-    argv = [str(BACKEND_PYTHON), "-c", code, database.model_dump_json(), str(tmp_path)]
+    argv = [str(toy_app.BACKEND_PYTHON), "-c", code, database.model_dump_json(), str(tmp_path)]
     process = await asyncio.create_subprocess_exec(
         *argv, stderr=asyncio.subprocess.PIPE, env={**os.environ, "AIIDA_PATH": str(tmp_path)}
     )

@@ -20,6 +20,8 @@ from simdeck_common.layout import UserHome, private_dir
 PROFILE = "simdeck"
 POSTGRESQL = "core.psql_dos"
 PASSWORD_FILE = "database.pgpass"  # noqa: S105 - a file's name
+SCHEMA_FILE = "storage-schema"
+"""In the workflow folder: the schema of a profile in PostgreSQL, for those who cannot ask the database."""
 _FILE = "storage.json"
 
 
@@ -99,8 +101,13 @@ def write(home: UserHome, user: str, server: Server | None) -> bool:
 
 def read(home: UserHome) -> Database | None:
     """The database that the agent left for new profiles; None where they are to be SQLite's."""
+    return read_file(home.workflows)
+
+
+def read_file(workflows: Path) -> Database | None:
+    """As ``read``, of the user's workflow folder."""
     try:
-        return Database.model_validate_json((home.workflows / _FILE).read_bytes())
+        return Database.model_validate_json((workflows / _FILE).read_bytes())
     except FileNotFoundError:
         return None
 

@@ -22,6 +22,8 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from simdeck_common.layout import private_dir
+from simdeck_workflows import storage
+from simdeck_workflows.storage import PROFILE, SCHEMA_FILE, StorageInUse
 
 MAKER = Path(__file__).with_name("make_profile.py")
 LOCK = "worker.lock"
@@ -85,9 +87,14 @@ def profile_of(apps: Path) -> Profile:
         config = json.loads((folder / ".aiida/config.json").read_text())
         versions = config["CONFIG_VERSION"]
         name = config.get("default_profile") or next(iter(config["profiles"]))
-        place = Path(config["profiles"][name]["storage"]["config"]["filepath"]) / "database.sqlite"
-        with contextlib.closing(sqlite3.connect(f"{place.as_uri()}?mode=ro", uri=True, timeout=5)) as database:
-            rows = [str(row[0]) for row in database.execute("SELECT version_num FROM alembic_version")]
+        used = StorageInUse.of(config["profiles"][name]["storage"])
+        if used.postgresql is not None:
+            # Nothing here speaks to PostgreSQL; the worker has left the number.
+            rows = [(folder.parent / SCHEMA_FILE).read_text()]
+        else:
+            place = used.repository / "database.sqlite"
+            with contextlib.closing(sqlite3.connect(f"{place.as_uri()}?mode=ro", uri=True, timeout=5)) as database:
+                rows = [str(row[0]) for row in database.execute("SELECT version_num FROM alembic_version")]
         storage = max(int(match[1]) for row in rows if (match := _STORAGE.match(row)))
         return Profile(folder, (int(versions["CURRENT"]), int(versions["OLDEST_COMPATIBLE"])), storage)
     except (OSError, ValueError, KeyError, TypeError, StopIteration, sqlite3.Error):
@@ -162,12 +169,21 @@ async def make(python: Path, profile: Profile) -> bool:
             str(python),
             "-I",
             str(MAKER),
+            *_database(profile.folder),
             stdin=asyncio.subprocess.DEVNULL,
             env={**os.environ, "AIIDA_PATH": str(profile.folder)},
         )
         return await process.wait() == 0
     finally:
         os.close(lock)
+
+
+def _database(folder: Path) -> list[str]:
+    """Return the storage's configuration (JSON) where the site wants new profiles in PostgreSQL."""
+    wanted = storage.read_file(folder.parent)
+    if wanted is None:
+        return []
+    return [json.dumps(wanted.storage_config(folder / ".aiida" / "repository" / PROFILE))]
 
 
 async def _appears(profile: Profile, seconds: float = 30.0) -> bool:

@@ -13,6 +13,7 @@ import sqlite3
 from pathlib import Path
 from typing import Any
 
+from simdeck_common.files import write_atomically
 from simdeck_common.layout import UserHome, private_dir
 from simdeck_common.problems import Problem
 
@@ -78,7 +79,9 @@ def load(home: UserHome) -> Any:
         from simdeck_workflows.engine import postgres
 
         postgres.wait_for(used.postgresql)
-        postgres.end_when_lost(get_manager().get_profile_storage().get_session().get_bind())
+        opened = get_manager().get_profile_storage()
+        postgres.end_when_lost(opened.get_session().get_bind())
+        write_atomically(home.workflows / storage.SCHEMA_FILE, opened.version_head())
     if not profile.default_user_email:
         from aiida.orm import User
 
