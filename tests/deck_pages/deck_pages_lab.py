@@ -213,6 +213,8 @@ LAB_PAGES = [
     f"compare?run={RUN}",
     f"compare?run={RUN}&run={RETRIED}",
 ]
+BARE_PAGES = [f"runs/{FAILED}/{page}" for page in ("again", "sweep", "delete")]
+BARE_PAGES += ["sweeps", f"sweeps/{SWEEP}", f"compare?run={FAILED}"]
 LAB_FRAGMENTS = [
     "sweeps",
     f"sweeps/{SWEEP}",

@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 from bs4 import BeautifulSoup, Tag
 from conftest import Visitor
-from deck_pages_lab import LAB_FRAGMENTS, LAB_PAGES, LAB_WORLDS
+from deck_pages_lab import BARE_PAGES, LAB_FRAGMENTS, LAB_PAGES, LAB_WORLDS
 from deck_pages_samples import HOSTILE, failed, run, running
 from deck_pages_worlds import SITE_WORLDS, WORLDS
 
@@ -54,7 +54,8 @@ Make = Callable[[str], Visitor]
 PLAIN_WORLDS = sorted(WORLDS.keys() - SITE_WORLDS.keys() - LAB_WORLDS.keys())
 CASES = [(world, path) for world in PLAIN_WORLDS for path in PAGES]
 CASES += [(world, path) for world in sorted(SITE_WORLDS) for path in ("", "open/molecule?run=1", *SITE_PAGES)]
-CASES += [(world, path) for world in sorted(LAB_WORLDS) for path in LAB_PAGES]
+CASES += [(world, path) for world in sorted(LAB_WORLDS.keys() - {"bare-lab"}) for path in LAB_PAGES]
+CASES += [("bare-lab", path) for path in BARE_PAGES]
 every_page = pytest.mark.parametrize(("world", "path"), CASES)
 
 
