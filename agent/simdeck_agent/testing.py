@@ -271,7 +271,7 @@ class FakeBackend:
         old = self.run(run_id)
         request = RunRequest(workflow=old.workflow, title=old.title, inputs=changes or {})
         new = self.submit(request, idempotency_key)
-        return self._change(new.id, retry_of=run_id)
+        return self._change(new.id, retry_of=run_id, reuse=reuse)
 
     def _change(self, run_id: str, **changes: Any) -> Run:
         self.runs[run_id] = self.run(run_id).model_copy(update=changes)

@@ -70,6 +70,14 @@ async def test_a_retry_is_a_new_run_that_names_the_old(agent):
     assert again["id"] != run["id"]
 
 
+async def test_a_retry_takes_earlier_results_where_it_is_told_to(agent):
+    run = (await agent.client.post("/runs", json=SUBMIT)).json()
+    await agent.client.post(f"/runs/{run['id']}/cancel")
+    retry = f"/runs/{run['id']}/retry"
+    assert (await agent.client.post(retry, json={"inputs": {"charge": 1}, "reuse": True})).json()["reuse"] is True
+    assert (await agent.client.post(retry)).json()["reuse"] is False
+
+
 async def test_pausing_and_resuming_change_the_run(agent):
     run = (await agent.client.post("/runs", json=SUBMIT)).json()
     assert (await agent.client.post(f"/runs/{run['id']}/pause")).json()["paused"] is True

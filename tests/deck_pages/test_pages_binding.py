@@ -50,6 +50,11 @@ class Past(httpx.AsyncByteStream):
             await asyncio.Event().wait()
 
 
+async def test_an_answer_without_a_body_is_nothing() -> None:
+    agent = AgentOf(OneAgent(lambda _: httpx.Response(204)), "ada")
+    assert await agent.send("DELETE", "/runs/1") is None
+
+
 @pytest.mark.parametrize("ends", [True, False])
 async def test_the_history_of_a_stream_is_its_past_without_waiting_for_news(ends: bool) -> None:
     events = (("state", {"state": "running"}), ("progress", {"text": "data: tricky\nevent: end"}))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -75,8 +76,13 @@ def test_a_sweeps_table_is_renewed_in_the_order_that_was_chosen(opened: Open) ->
     page.get_by_role("link", name="Total energy").click()
     first = page.locator("tbody tr").first
     expect(first).to_contain_text("−137.59")
-    page.get_by_role("link", name="Total energy").click()
+    expect(page.get_by_role("link", name="Total energy")).to_be_focused()
+    page.keyboard.press("Enter")
     expect(first).to_contain_text("−135.11")
+    expect(page).to_have_url(re.compile(r"\?by=r%3Aenergy&down=1$"))
     rows = agent.more[f"/sweeps/{SWEEP}"]["rows"]
     rows[3] |= {"state": "finished", "results": {"energy": 5.5, "gap": 1.0}}
     expect(first).to_contain_text("5.5")
+    agent.more[f"/sweeps/{SWEEP}"] |= {"ended": True}
+    expect(page.locator("#run-said")).to_have_text("6\u00a0runs")
+    expect(page.locator("#sweep-poll")).to_have_count(0)

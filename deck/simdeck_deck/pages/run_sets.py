@@ -31,7 +31,10 @@ from simdeck_deck.pages.visit import Visit, Visiting
 
 router = APIRouter()
 
+# Seconds between two looks at what has not ended; a long table is looked at less often.
 POLL_BUSY = 3
+POLL_LONG = 10
+LONG = 100
 REFUSALS = (400, 404, 409, 422)
 
 
@@ -64,7 +67,7 @@ async def sweep(visit: Visiting, sweep: str, by: str = "", down: str = "") -> Re
         sweep=view,
         table=table,
         here_url=visit.links.page("sweeps", sweep, by=table.by, down="1" if table.down else ""),
-        poll="" if view.ended else f"every {POLL_BUSY}s",
+        poll="" if view.ended else f"every {POLL_LONG if len(table.rows) > LONG else POLL_BUSY}s",
     )
 
 
