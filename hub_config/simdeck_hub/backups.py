@@ -107,14 +107,23 @@ def back_up(data: DataFolder, site: Site, folder: Path, tell: Callable[[str], No
             manifest.site = _part(folder, "site.tar", data.root, "site", account, SITE)
             manifest.write(folder)
         tell(f"site: {_words(manifest.site)}")
+        failed = []
         for person in people(data, site):
             if person.name not in manifest.users:
-                made = _user_part(folder, person)
+                try:
+                    made = _user_part(folder, person)
+                except Problem as problem:
+                    # One user's full disk must not cost the others their backup.
+                    tell(f"{person.name}: {problem.detail}")
+                    failed.append(person.name)
+                    continue
                 if made is None:
                     continue
                 manifest.users[person.name] = made
                 manifest.write(folder)
             tell(f"{person.name}: {_words(manifest.users[person.name])}")
+        if failed:
+            raise Problem("backup-failed", what=", ".join(failed), reason="the lines above say why")
         manifest.ended = _now()
         manifest.write(folder)
     return manifest

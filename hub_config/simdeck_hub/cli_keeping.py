@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import tarfile
+import tempfile
 from pathlib import Path
 
 import click
@@ -46,6 +49,17 @@ def backup(folder: Path, check: bool, data: Path | None, site_path: Path | None)
     click.echo(f"Backed up {len(manifest.users)} users into {folder}. It opens everything: keep it as you keep keys.")
 
 
+def site_in(backup: Path) -> Site:
+    """Return the site file that is in a backup; the defaults where there is none."""
+    with tempfile.TemporaryDirectory() as folder, contextlib.suppress(OSError, KeyError, tarfile.TarError):
+        with tarfile.open(backup / "site.tar") as tar:
+            content = tar.extractfile("site.toml")
+            copy = Path(folder) / "site.toml"
+            copy.write_bytes(content.read() if content is not None else b"")
+        return site_file.load(copy)
+    return site_file.load(None)
+
+
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 @DATA
@@ -59,6 +73,8 @@ def restore(folder: Path, data: Path | None, site_path: Path | None) -> None:
     from simdeck_hub.restores import restore as bring_back
 
     place, site = places(data, site_path)
+    if site_path is None and not place.site_file.is_file():
+        site = site_in(folder)
 
     def database_of(person: Person) -> str:
         return provision(place, site, person).model_dump_json()

@@ -183,6 +183,31 @@ async def test_a_restore_killed_between_the_users_goes_on(place: Path, backup: t
     assert (bob / "workflows" / "runs.sqlite").exists()
 
 
+async def test_what_was_restored_and_is_lost_again_is_restored_again(place: Path, backup: tuple[Path, str]) -> None:
+    data = place / "twice"
+    bring_back(data, backup[0])
+    shutil.rmtree(data / "users" / "bob" / "workflows")
+    assert bring_back(data, backup[0])[-1] == "bob: restored"
+    assert (data / "users" / "bob" / "workflows" / "runs.sqlite").exists()
+
+
+async def test_one_users_fault_does_not_cost_the_others_their_backup(
+    before: tuple[Path, dict[str, Known]], place: Path
+) -> None:
+    broken = before[0] / "users" / "abel" / "workflows" / "runs.sqlite"
+    broken.parent.mkdir(parents=True)
+    broken.write_bytes(b"SQLite format 3\0" + b"no database" * 100)
+    try:
+        with pytest.raises(Problem) as refused:
+            back_up(DataFolder(before[0]), Site(), place / "faulty", print)
+        assert refused.value.code == "backup-failed"
+        assert "abel" in refused.value.detail
+        assert sorted(Manifest.read(place / "faulty").users) == ["alice", "bob"]
+    finally:
+        shutil.rmtree(before[0] / "users" / "abel")
+    assert back_up(DataFolder(before[0]), Site(), place / "faulty", print).ended is not None
+
+
 async def test_a_changed_file_in_a_backup_is_found(place: Path, backup: tuple[Path, str]) -> None:
     forged = place / "forged"
     shutil.copytree(backup[0], forged)

@@ -64,11 +64,7 @@ def test_a_users_first_start_makes_their_database_and_a_backup_brings_all_runs_b
     stack.data.root.rename(tmp_path / "lost")
     for user in USERS:
         server.super(f"DROP DATABASE simdeck_{user} WITH (FORCE);")
-    stack.data.make()
-    (stack.data.private / "keeper.pgpass").write_bytes((tmp_path / "lost" / "private" / "keeper.pgpass").read_bytes())
-    (stack.data.private / "keeper.pgpass").chmod(0o600)
-    site = tmp_path / "lost" / "site.toml"
-    stack.run("restore", str(tmp_path / "backup"), "--site", str(site))
+    stack.run("restore", str(tmp_path / "backup"))
     stack.start()
     for user in USERS:
         with stack.client(user) as api:

@@ -50,12 +50,13 @@ def unpack(root: Path, backup: str, stream: IO[bytes], database: Database | None
     """
     private_root = root / ".restoring"
     done, ready = root / ".restored.json", private_root / ".ready"
-    if done.exists() and json.loads(done.read_text())["backup"] == backup:
+    known = next((root / name for name in _PRECIOUS if (root / name).exists()), None)
+    # Restored before and lost again since is restored again.
+    if known is not None and done.exists() and json.loads(done.read_text())["backup"] == backup:
         return False
     if not (ready.exists() and ready.read_text() == backup):
-        for name in _PRECIOUS:
-            if (root / name).exists():
-                raise InTheWayError(f"{root / name} exists")
+        if known is not None:
+            raise InTheWayError(f"{known} exists")
         shutil.rmtree(private_root, ignore_errors=True)
         private_dir(private_root)
         told = read(stream, private_root)
