@@ -11,11 +11,12 @@ from pydantic import BaseModel, Field
 from simdeck_common.problems import Problem
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Match, Route
+from starlette.routing import Match
 
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 
 
 class ProblemModel(BaseModel):
@@ -65,9 +66,10 @@ def headers_of_http(request: Request, error: HTTPException) -> dict[str, str]:
     """
     headers = dict(error.headers or {})
     if error.status_code == 405:
-        routes = [route for route in request.app.router.routes if isinstance(route, Route)]
-        here = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
-        headers["Allow"] = ", ".join(sorted({method for route in here for method in route.methods or ()}))
+        routes = request.app.router.routes
+        scopes = {method: {**request.scope, "method": method} for method in _METHODS}
+        here = {name for name, scope in scopes.items() if any(one.matches(scope)[0] is Match.FULL for one in routes)}
+        headers["Allow"] = ", ".join(sorted(here))
     return headers
 
 

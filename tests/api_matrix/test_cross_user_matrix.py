@@ -7,7 +7,6 @@ error of ours, and nothing of alice's changes.
 from __future__ import annotations
 
 import os
-import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -15,16 +14,17 @@ from pathlib import Path
 
 import httpx
 import pytest
-from api_matrix.matrix import Operation, UnknownParameterError, operations
-from api_matrix.people import API, DECLARED, WAAS, WORKFLOW, People
-from api_matrix.reach import connected_by_nobody, opened_by_nobody, tcp_ports, unix_sockets
 from fastapi.routing import APIRoute
 from simdeck_agent import api
 from simdeck_agent.api import sharing
 from simdeck_agent.shares import share_header
 from simdeck_deck.scopes import OPEN, SIGNED_IN
 from simdeck_hub import scopes
-from stack import Stack, missing
+from stack import missing
+
+from api_matrix.matrix import Operation, UnknownParameterError, operations
+from api_matrix.people import API, DECLARED, WAAS, WORKFLOW, People
+from api_matrix.reach import connected_by_nobody, opened_by_nobody, tcp_ports, unix_sockets
 
 pytestmark = [
     pytest.mark.stack,
@@ -34,21 +34,6 @@ pytestmark = [
 as_root = pytest.mark.skipif(os.getuid() != 0, reason="to become another Unix user takes root")
 PUBLIC = {"/auth/login"}
 """Operations of HPCWaaS, whose document names no scopes, that are open to everybody."""
-
-
-@pytest.fixture(scope="module")
-def people() -> Iterator[People]:
-    # Folders that everybody may enter: what keeps others out must be Simdeck's own.
-    folder = Path(tempfile.mkdtemp(prefix="sd-matrix-"))
-    folder.chmod(0o755)
-    try:
-        with Stack(folder, users=["alice", "bob"]) as stack:
-            stack._short.chmod(0o755)
-            made = People(stack)
-            made.give_alice()
-            yield made
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture

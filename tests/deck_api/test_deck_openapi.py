@@ -87,3 +87,27 @@ async def test_an_unknown_page_is_an_error_page_for_a_person_and_a_problem_for_a
         program = await browser.get("/services/deck/nothing", headers={"Accept": "application/json"})
     assert (page.status_code, page.headers["content-type"].partition(";")[0]) == (404, "text/html")
     assert (program.status_code, program.headers["content-type"]) == (404, "application/problem+json")
+
+
+async def test_every_other_method_is_405_and_allow_names_the_documented_ones(site, document):
+    checked = 0
+    async with site.client(site.hub.token("alice", "runs", "apps:install", "server", "admin")) as client:
+        for path, item in document["paths"].items():
+            documented = {method.upper() for method in item}
+            for method in {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} - documented:
+                answer = await client.request(method, path.replace("{", "").replace("}", ""))
+                assert answer.status_code == 405, f"{method} {path}"
+                assert set(answer.headers["allow"].split(", ")) == documented, f"{method} {path}"
+                checked += 1
+    assert checked > 300
+
+
+async def test_values_are_not_turned_into_what_the_schema_asks_for(site):
+    async with site.client(site.hub.token("alice", "runs", "apps:install")) as alice:
+        for path, body in (
+            ("/apps/molecule/install", {"beside": 0}),
+            ("/runs", {"workflow": "molecule.optimize", "reuse": "yes"}),
+            ("/shares", {"run": "x", "people": ["bob"], "days": "7"}),
+        ):
+            answer = await alice.post(path, json=body)
+            assert (answer.status_code, answer.json()["code"]) == (422, "invalid-input"), path

@@ -10,6 +10,7 @@ import pytest
 from deck_pages.deck_pages_servers import OPTIONS, cluster_view, queued, running_job
 from simdeck_common.problems import Problem
 from simdeck_deck.choices import Choices
+from simdeck_deck.hub_api import HubAPI
 from simdeck_deck.hub_servers import following_name, free_name
 from simdeck_deck.pages.views.links import Links
 from simdeck_deck.pages.views.servers import server_card
@@ -195,3 +196,23 @@ async def test_a_site_policys_refusal_is_told_in_its_own_words(alice, site, monk
     monkeypatch.setattr(site.deck.hub.client, "request", refuse)
     response = await alice.get("/clusters")
     assert (response.status_code, response.json()["code"]) == (403, "resources-not-allowed")
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        ("Named servers are not enabled.", "server-names-off"),
+        (
+            "User alice already has the maximum of 2 named servers.  One must be deleted before a new server can be created",
+            "server-names-limit",
+        ),
+    ],
+)
+async def test_a_hub_without_room_for_another_server_is_no_failure_of_it(message, code):
+    hub = HubAPI("http://hub/hub/api")
+    answers = httpx.MockTransport(lambda _: httpx.Response(400, json={"message": message}))
+    hub.client = httpx.AsyncClient(transport=answers, base_url="http://hub/hub/api")
+    with pytest.raises(Problem) as refused:
+        await hub.start("alice", "token", {}, "side")
+    assert (refused.value.code, refused.value.status, refused.value.field) == (code, 409, "name")
+    await hub.close()

@@ -9,6 +9,7 @@ from datetime import datetime
 
 import httpx
 import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
 from simdeck_workflows.clusters import RunCluster
 from simdeck_workflows.models import RunState
 
@@ -270,3 +271,14 @@ async def test_bob_finds_nothing_of_alices_by_any_route(site, alice):
                     assert run not in (await bob.get(url)).text
     assert checked == 5
     assert (await alice.get(f"/executions/{run}")).json()["status"] == "RUNNING"
+
+
+async def test_its_document_is_valid_and_says_every_refusal(site):
+    async with httpx.AsyncClient(base_url=site.url, timeout=30) as client:
+        document = (await client.get("/services/deck/api/hpcwaas/openapi.json")).json()
+    assert [error.message for error in OpenAPIV31SpecValidator(document).iter_errors()] == []
+    for path, item in document["paths"].items():
+        for operation in item.values():
+            refused = {status for status in operation["responses"] if status >= "4"}
+            assert path == "/auth/login" or {"401", "403", "503"} <= refused, path
+            assert all("application/problem+json" in operation["responses"][one]["content"] for one in refused), path
