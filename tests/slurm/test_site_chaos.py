@@ -1,6 +1,7 @@
 """A real site on a real Slurm, hurt while servers start and run: no job without a server, none lost, none twice.
 
-``SIMDECK_CHAOS_ROUNDS`` sets the number of random rounds, ``SIMDECK_CHAOS_SEED`` the seed; a failure names its seed.
+``SIMDECK_CHAOS_ROUNDS`` sets the number of random rounds, ``SIMDECK_CHAOS_SEED`` the seed; a failure names its seed. Without them
+the rounds are the same at each run; `make nightly` draws others each night.
 """
 
 from __future__ import annotations
@@ -17,8 +18,9 @@ from slurm.chaos_site import ALICE, ChaosSite
 from slurm.site_stack import missing_for_slurm
 from stack import wait_for
 
-ROUNDS = int(os.environ.get("SIMDECK_CHAOS_ROUNDS", "5"))
-SEED = int(os.environ.get("SIMDECK_CHAOS_SEED", str(random.SystemRandom().randrange(10**6))))
+ROUNDS = int(os.environ.get("SIMDECK_CHAOS_ROUNDS", "20"))
+DRAWN = random.SystemRandom().randrange(10**6) if "SIMDECK_CHAOS_ROUNDS" in os.environ else 20
+SEED = int(os.environ.get("SIMDECK_CHAOS_SEED", str(DRAWN)))
 STARTING = POINTS[: POINTS.index("running") + 1]
 STOPPING = ("before-ending", "before-scancel", "after-scancel", "before-end")
 pytestmark = [pytest.mark.slurm, pytest.mark.chaos, pytest.mark.timeout(600 + 60 * ROUNDS)]
