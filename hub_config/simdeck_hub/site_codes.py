@@ -32,7 +32,7 @@ class CodeSection(Section):
     executable: Program = Field(description="The program's whole path, or its name where modules put it on `PATH`.")
     modules: tuple[ModuleName, ...] = Field((), description="Environment modules that are loaded first, in this order.")
     module_init: SafePath | None = Field(
-        None, description="The file that defines `module`. Not given: the usual places are tried."
+        None, description="The file that defines `module`. Not given: the usual places, where a job has none yet."
     )
     container: ContainerEnvironment | None = Field(
         None, description="The image it is in, in the place of modules: `runtime`, `image`, `binds`."

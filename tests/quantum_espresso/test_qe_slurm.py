@@ -16,6 +16,7 @@ from simdeck_common.layout import user_home
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "workflows" / "fixtures"))
 
+from simdeck_workflows.codes import RunCode
 from simdeck_workflows.models import RunRequest, RunState
 from workflows_slurm.cluster_oven import ClusterOven
 from workflows_slurm.conftest import shared, slurm, toy
@@ -98,3 +99,28 @@ async def test_a_node_without_the_program_fails_with_what_to_install(oven: Clust
     assert ended.state is RunState.FAILED
     assert ended.problem is not None
     assert "pw.x is not installed on" in ended.problem["detail"]
+
+
+async def test_the_sites_code_brings_modules_and_the_words_for_several_cores_into_the_job(
+    oven: ClusterOven, shared: Path
+) -> None:
+    program = shared / "qe" / "pw.x"
+    program.parent.mkdir()
+    program.write_text(f'#!/bin/sh\necho "$OWN_LINE" >>"{shared}/called"\nexec "{shutil.which("pw.x")}" "$@"\n')
+    program.chmod(0o755)
+    init = shared / "module-init.sh"
+    init.write_text(f'module() {{ [ "$2" = qe/7.3 ] && export PATH="{program.parent}:$PATH"; }}\n')
+    code = RunCode(
+        label="pw", cluster=oven.cluster.name, executable="pw.x", modules=("qe/7.3",), module_init=str(init),
+        prepend=("export OWN_LINE='by the site'",), mpi=("mpirun", "--oversubscribe", "-np", "{cores}"),
+    )  # fmt: skip
+    await oven.change_agent(codes=(code,))
+    silicon = bulk("Si", a=5.44)
+    structure = {
+        "symbols": silicon.get_chemical_symbols(), "positions": silicon.positions.tolist(), "cell": silicon.cell.tolist(),
+    }  # fmt: skip
+    inputs = {"structure": structure, "protocol": "fast", "functional": "LDA", "bands": False, "dos": False, "cores": 2}
+    ended = await oven.end(oven.backend.submit(RunRequest(workflow="quantum_espresso.bands", inputs=inputs)), 240.0)
+    assert ended.state is RunState.FINISHED, (ended.problem or {}).get("detail")
+    # Once for each of the processes that mpirun started.
+    assert (shared / "called").read_text() == "by the site\n" * 2

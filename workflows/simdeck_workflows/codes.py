@@ -77,9 +77,11 @@ class RunCode(BaseModel):
         """The lines of a job's script that come before the program."""
         lines = []
         if self.modules:
-            places = [*([self.module_init] if self.module_init else []), *_INITS]
+            # A file that was named counts also where a login shell has brought a module command of its own.
+            asked = "true" if self.module_init else "! type module >/dev/null 2>&1"
+            places = [self.module_init] if self.module_init else _INITS
             lines = [
-                "if ! type module >/dev/null 2>&1; then",
+                f"if {asked}; then",
                 f"  for simdeck_try in {' '.join(shlex.quote(place) for place in places)}; do",
                 '    if [ -r "$simdeck_try" ]; then . "$simdeck_try"; break; fi',
                 "  done",
