@@ -34,6 +34,7 @@ AT_ONCE = 50
 ACTIVITY_SECONDS = 300.0
 """How often a real server tells the hub that it is used."""
 PROBE_SECONDS = 0.1
+EVEN_SECONDS = 120.0
 PAGE = 100
 """Users asked for at one time; the hub lists no more than 200."""
 
@@ -279,13 +280,17 @@ class Scale:
 
     async def check(self) -> None:
         """Assert: one job for each server the hub knows and one server for each job; none was submitted twice."""
+        # A submission that a killed hub may have made is waited for before another is made.
+        await self.until("one job for each server and one server for each job", self._even, EVEN_SECONDS)
         jobs = await self.jobs()
         names = Counter(one["name"] for one in jobs)
         assert max(names.values()) == 1, "a job was submitted twice"
         assert not [one for one in jobs if one["restarts"]], "a job was started twice"
-        alive = Counter(one["user"] for one in jobs if one["state"] in {"PENDING", "RUNNING"})
+
+    async def _even(self) -> bool:
+        alive = Counter(one["user"] for one in await self.jobs() if one["state"] in {"PENDING", "RUNNING"})
         shown = Counter(name for name, state in (await self.states()).items() if state)
-        assert alive == shown, f"jobs without server: {alive - shown}; servers without job: {shown - alive}"
+        return alive == shown
 
 
 async def _done(value: bool) -> bool:
