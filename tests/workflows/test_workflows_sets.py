@@ -109,6 +109,12 @@ async def test_a_failure_names_a_cure_and_a_retry_with_it_succeeds(oven: Oven) -
     assert "error" not in oven.backend.inputs(retried.id)
 
 
+async def test_a_cure_asks_for_no_more_than_an_input_may_be(oven: Oven) -> None:
+    failed = await oven.end(oven.bake(steps=801, error="too hot"))
+    assert failed.problem is not None
+    assert failed.problem["cures"][0]["inputs"]["steps"] == 1000
+
+
 async def test_changes_of_a_retry_are_checked_like_inputs(oven: Oven) -> None:
     ended = oven.backend.list_runs(state=RunState.FINISHED).items[0]
     with pytest.raises(Problem) as caught:

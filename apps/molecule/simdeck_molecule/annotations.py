@@ -12,6 +12,10 @@ from simdeck_molecule import limits
 OPTIMIZE: dict[str, Any] = {
     "title": "Optimise a molecule",
     "summary": "Geometry optimisation, vibrational frequencies, IR spectrum and thermochemistry with GFN2-xTB.",
+    "cures": {
+        # The geometry had not converged by the last step that was allowed.
+        420: [{"title": "Four times as many steps", "scale": {"max_steps": 4}}],
+    },
     "inputs": {
         "structure": {
             "title": "Structure",

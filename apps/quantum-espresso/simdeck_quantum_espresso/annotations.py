@@ -6,7 +6,18 @@ from typing import Any, Final
 
 from simdeck_quantum_espresso import limits
 
+CALMER: Final[dict[str, Any]] = {
+    "title": "Calmer: mixing 0.1, 200 iterations",
+    "inputs": {"mixing": 0.1, "scf_steps": 200},
+}
+WIDER: Final[dict[str, Any]] = {
+    "title": "Wider smearing: 0.3 eV",
+    "inputs": {"occupations": "smearing", "width": 0.3},
+}
+
 PROPERTIES: Final[dict[str, Any]] = {
+    # The self-consistent field had not converged.
+    "cures": {410: [CALMER, WIDER]},
     "title": "Crystal: bands and density of states",
     "summary": "Relax a crystal and compute its band structure, density of states and phonons at Γ with Quantum "
     "ESPRESSO.",

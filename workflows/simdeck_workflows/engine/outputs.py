@@ -79,19 +79,21 @@ def cures(node: Any) -> list[dict[str, Any]]:
     """What the workflow's author says helps against the exit status: ``[{title, inputs}]``, inputs to retry with.
 
     ``SIMDECK["cures"] = {310: [{"title": "Twice the steps", "scale": {"steps": 2}, "inputs": {"mixing": 0.3}}]}``:
-    ``inputs`` are values, ``scale`` are factors of what the run had.
+    ``inputs`` are values, ``scale`` are factors of what the run had, up to the input's declared maximum.
     """
-    said = tree.declared(node).get("cures") or {}
+    declared = tree.declared(node)
+    said, limits = declared.get("cures") or {}, declared.get("inputs") or {}
     inputs = {link.link_label: link.node for link in node.base.links.get_incoming(node_class=orm.Data).all()}
     found = []
     for cure in said.get(node.exit_status) or ():
         values = dict(cure.get("inputs") or {})
         for name, factor in (cure.get("scale") or {}).items():
             had = inputs.get(name)
-            if isinstance(had, orm.Int):
-                values[name] = round(had.value * factor)
-            elif isinstance(had, orm.Float):
-                values[name] = had.value * factor
+            if isinstance(had, orm.Int | orm.Float):
+                wanted = round(had.value * factor) if isinstance(had, orm.Int) else had.value * factor
+                most = (limits.get(name) or {}).get("maximum", wanted)
+                if min(wanted, most) != had.value:
+                    values[name] = min(wanted, most)
         if values:
             found.append({"title": str(cure.get("title") or "Try other inputs"), "inputs": values})
     return found

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from simdeck_quantum_espresso import settings
+from simdeck_quantum_espresso import annotations, settings
 
 STAGES = {
     "relax": "Relaxing the positions", "vc-relax": "Relaxing positions and cell", "scf": "Self-consistent field",
@@ -23,8 +23,8 @@ class Cure:
 
 
 CURES = {
-    "calmer": Cure("Calmer: mixing 0.1, 200 iterations", {"mixing": 0.1, "scf_steps": 200}),
-    "wider": Cure("Wider smearing: 0.3 eV", {"occupations": "smearing", "width": 0.3}),
+    "calmer": Cure(annotations.CALMER["title"], annotations.CALMER["inputs"]),
+    "wider": Cure(annotations.WIDER["title"], annotations.WIDER["inputs"]),
     "magnetic": Cure("With magnetism", {"magnetism": "ferromagnetic", "occupations": "smearing"}),
     "smearing": Cure("With smearing", {"occupations": "smearing"}),
     "faster": Cure("Go on from its last structure", {"protocol": "fast"}),
