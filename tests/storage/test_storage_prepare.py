@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import base64
 import hmac
+import io
+import os
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -17,7 +20,7 @@ from simdeck_hub.agent_settings import prepare
 from simdeck_hub.places import DataFolder
 from simdeck_hub.postgres_admin import verifier
 from simdeck_workflows import storage
-from simdeck_workflows.copies import plans
+from simdeck_workflows.copies import pack, plans
 from simdeck_workflows.storage import Server
 
 PEER = Server(host="/run/postgresql", peer=True, prefix="simdeck_")
@@ -132,3 +135,18 @@ def test_the_objects_a_node_refers_to_are_found_at_any_depth() -> None:
     metadata = '{"o": {"a": {"k": "1"}, "b": {"o": {"c": {"k": "2"}, "d": {}}}}}'
     assert sorted(plans.referred(metadata)) == ["1", "2"]
     assert list(plans.referred("{}")) == []
+
+
+def test_what_a_killed_backup_left_is_cleared_away_and_never_copied(tmp_path: Path) -> None:
+    workflows = tmp_path / "workflows"
+    old, new = workflows / ".copy-old.part", workflows / ".copy-new.part"
+    for folder in (old, new):
+        folder.mkdir(parents=True)
+        (folder / "copy.sqlite").write_text("half")
+    os.utime(old, (0, 0))
+    (workflows / "policy.json").write_text("{}")
+    copy = io.BytesIO()
+    pack.pack(tmp_path, plans.PLANS["user"], copy)
+    assert (old.exists(), new.exists()) == (False, True)
+    with tarfile.open(fileobj=io.BytesIO(copy.getvalue())) as tar:
+        assert tar.getnames() == ["workflows/policy.json", "manifest.json"]

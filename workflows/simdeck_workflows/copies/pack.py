@@ -13,6 +13,7 @@ import hashlib
 import io
 import json
 import os
+import shutil
 import sqlite3
 import sys
 import tarfile
@@ -25,6 +26,8 @@ from simdeck_workflows import storage
 from simdeck_workflows.copies import plans
 
 MANIFEST = "manifest.json"
+_LEFT_BEHIND = 24 * 3600
+"""Seconds after which a copy's temporary folder belongs to one that was killed."""
 _SQLITE = b"SQLite format 3\0"
 
 
@@ -119,7 +122,11 @@ class Packer:
 
 def pack(root: Path, plan: plans.Plan, output: IO[bytes]) -> dict[str, Any]:
     """Write the copy of ``root``; return what is told of it. Raises ``OSError``, ``sqlite3.Error``."""
+    # Beside the data: a copy of a database needs as much room as the database.
     kept = next((root / top for top in reversed(plan.tops) if (root / top).is_dir()), root)
+    for left in kept.glob(".copy-*.part"):
+        if left.stat().st_mtime < time.time() - _LEFT_BEHIND:
+            shutil.rmtree(left, ignore_errors=True)
     with tempfile.TemporaryDirectory(dir=kept, prefix=".copy-", suffix=".part") as folder:
         packer = Packer(root, output, Path(folder))
         about: dict[str, Any] = {"root": str(root), "storage": None}
