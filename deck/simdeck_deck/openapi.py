@@ -24,6 +24,7 @@ _EVERYWHERE = {
     "503": "The hub, the agent or the worker does not answer; the same request may work in a moment",
 }
 
+_OF_CHANGES = {"507": "The disk is full; nothing was changed"}
 _OF_PARAMETERS = {"422": "A value is not valid; `field` names it"}
 _OF_BODIES = {"400": "The request cannot be read", "413": "The request is too large", **_OF_PARAMETERS}
 
@@ -89,6 +90,8 @@ def _finish(operation: dict[str, Any], name: str) -> None:
         if scope != scopes.SIGNED_IN:
             operation["description"] = f"{operation.get('description', '')}\n\nScope: `{scopes.PREFIX}{scope}`.".strip()
         refuse(operation, _EVERYWHERE)
+    if not name.startswith("GET "):
+        refuse(operation, _OF_CHANGES)
     if operation.get("requestBody"):
         refuse(operation, _OF_BODIES)
     if operation.get("parameters"):
@@ -139,7 +142,7 @@ def of_application(app: FastAPI, open_paths: frozenset[str], *bodies: type[BaseM
         for method, operation in methods.items():
             if method not in _METHODS or path in open_paths:
                 continue
-            refuse(operation, _EVERYWHERE)
+            refuse(operation, _EVERYWHERE if method == "get" else _EVERYWHERE | _OF_CHANGES)
             if operation.get("requestBody"):
                 refuse(operation, _OF_BODIES | {"409": "Not possible in the present state"})
             if operation.get("parameters"):

@@ -309,9 +309,20 @@ class Store:
 
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
-        """A transaction that may write: nobody else does until it ends."""
-        with self._engine.connect().execution_options(simdeck_write=True) as connection, connection.begin():
-            yield connection
+        """A transaction that may write: nobody else does until it ends.
+
+        Raises
+        ------
+        Problem
+            507 ``disk-full``: nothing of it was written.
+        """
+        try:
+            with self._engine.connect().execution_options(simdeck_write=True) as connection, connection.begin():
+                yield connection
+        except sa.exc.OperationalError as error:
+            if "disk is full" in str(error.orig):
+                raise Problem("disk-full") from error
+            raise
 
 
 def new_run(workflow: str, app: str, app_version: str, title: str, retry_of: str | None = None) -> Run:

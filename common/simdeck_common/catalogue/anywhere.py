@@ -26,4 +26,10 @@ ENTRIES: dict[str, Entry] = {
     "invalid-input": Entry(
         422, "An input is not valid", "The value of {field} is not valid.", "Change the value and submit again."
     ),
+    "disk-full": Entry(
+        507,
+        "The disk is full",
+        "There is no room left on the disk that holds your runs, so nothing was changed.",
+        "Delete runs or files that you no longer need, or ask the administrator for more room; then try again.",
+    ),
 }
