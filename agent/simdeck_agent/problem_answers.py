@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import sqlite3
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -73,6 +75,13 @@ def headers_of_http(request: Request, error: HTTPException) -> dict[str, str]:
     return headers
 
 
+def no_room(error: BaseException) -> bool:
+    """Say whether an error means that the disk, or the user's share of it, is full."""
+    if isinstance(error, sqlite3.Error):
+        return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
 def install(app: FastAPI) -> None:
     """Have ``app`` answer every error as problem+json."""
 
@@ -90,7 +99,7 @@ def install(app: FastAPI) -> None:
 
     async def on_bug(request: Request, error: Exception) -> Response:
         log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-        return problem_response(Problem("unexpected"))
+        return problem_response(Problem("disk-full" if no_room(error) else "unexpected"))
 
     app.add_exception_handler(Problem, on_problem)
     app.add_exception_handler(RequestValidationError, on_validation)
