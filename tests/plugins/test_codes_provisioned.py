@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from simdeck_common.layout import UserHome
-from simdeck_workflows import clusters, codes
+from simdeck_workflows import clusters
 from simdeck_workflows.clusters import RunCluster
 from simdeck_workflows.codes import RunCode
 
@@ -22,51 +22,41 @@ PW = RunCode(label="pw", executable="/opt/qe/bin/pw.x", plugin="quantumespresso.
 pytestmark = pytest.mark.backend
 
 
-class Profile:
-    """A home whose profile is brought up to date again and again."""
-
-    def __init__(self, root: Path) -> None:
-        self.home = UserHome(root, root)
-
-    def load(self, *offered: RunCode, own: str | None = None) -> dict[str, Any]:
-        codes.write(self.home, offered)
-        environment = {**os.environ, **({"OWN": own} if own else {})}
-        done = subprocess.run(
-            [BACKEND, SIDE, self.home.root], check=True, text=True, stdout=subprocess.PIPE, env=environment
-        )
-        found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-        return found
-
-
-@pytest.fixture
-def profile(tmp_path: Path) -> Profile:
+def provisioned(home: Path, *steps: dict[str, Any]) -> list[dict[str, Any]]:
+    """What the profile in ``home`` holds after each of the steps, taken by one process."""
     if not BACKEND.exists():
         pytest.skip("the workflow backend's environment is missing: make up makes it")
-    return Profile(tmp_path)
+    argv = [BACKEND, SIDE, home, json.dumps(steps)]
+    done = subprocess.run(argv, check=True, text=True, stdout=subprocess.PIPE)
+    found: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
+    return found
 
 
-def test_a_code_is_made_once_and_one_that_changes_or_goes_steps_back(profile: Profile) -> None:
-    first = profile.load(PW)["codes"]
-    assert [(one["name"], one["kind"], one["executable"], one["prepend"]) for one in first] == [
-        ("pw@localhost", "InstalledCode", "/opt/qe/bin/pw.x", "export A=1")
-    ]
-    assert profile.load(PW)["codes"] == first
+def offering(*offered: RunCode, own: str | None = None) -> dict[str, Any]:
+    return {"own": own, "offered": [code.model_dump(mode="json") for code in offered]}
 
+
+def test_a_code_is_made_once_and_one_that_changes_or_goes_steps_back(tmp_path: Path) -> None:
     moved = PW.model_copy(update={"executable": "/opt/qe-7/bin/pw.x"})
-    answer = profile.load(moved)
-    old, new = answer["codes"]
-    assert (old["uuid"], old["hidden"], new["name"], new["hidden"]) == (first[0]["uuid"], True, "pw@localhost", False)
+    first, same, changed, gone, back = provisioned(
+        tmp_path, offering(PW), offering(PW), offering(moved), offering(), offering(moved)
+    )
+    (made,) = first["codes"]
+    told = ("pw@localhost", "InstalledCode", "/opt/qe/bin/pw.x", "export A=1", "quantumespresso.pw")
+    assert (made["name"], made["kind"], made["executable"], made["prepend"], made["plugin"]) == told
+    assert same == first
+
+    old, new = changed["codes"]
+    assert (old["uuid"], old["hidden"], new["name"], new["hidden"]) == (made["uuid"], True, "pw@localhost", False)
     assert old["name"].startswith("pw-")
-    assert (new["executable"], answer["offered"]) == ("/opt/qe-7/bin/pw.x", "/opt/qe-7/bin/pw.x")
+    assert (new["executable"], changed["offered"]) == ("/opt/qe-7/bin/pw.x", "/opt/qe-7/bin/pw.x")
 
-    gone = profile.load()
-    assert [one["hidden"] for one in gone["codes"]] == [True, True]
-    assert gone["offered"] is None
-    assert [one["hidden"] for one in profile.load(moved)["codes"]] == [True, False]
+    assert ([one["hidden"] for one in gone["codes"]], gone["offered"]) == ([True, True], None)
+    assert [one["hidden"] for one in back["codes"]] == [True, False]
 
 
-def test_each_cluster_has_its_own_and_a_container_becomes_one_of_aiidas(profile: Profile) -> None:
-    clusters.write(profile.home, [RunCluster(name="main")])
+def test_each_cluster_has_its_own_and_a_container_becomes_one_of_aiidas(tmp_path: Path) -> None:
+    clusters.write(UserHome(tmp_path, tmp_path), [RunCluster(name="main")])
     boxed = RunCode.model_validate(
         {
             "label": "boxed",
@@ -75,13 +65,14 @@ def test_each_cluster_has_its_own_and_a_container_becomes_one_of_aiidas(profile:
             "container": {"runtime": "ch-run", "image": "/img/qe", "binds": ["/scratch"]},
         }
     )
-    found = profile.load(boxed, PW.model_copy(update={"cluster": "nowhere"}))["codes"]
-    assert [(one["name"], one["kind"]) for one in found] == [("boxed@main", "ContainerizedCode")]
+    (found,) = provisioned(tmp_path, offering(boxed, PW.model_copy(update={"cluster": "nowhere"})))
+    (code,) = found["codes"]
+    assert (code["name"], code["kind"]) == ("boxed@main", "ContainerizedCode")
     words = ["ch-run", "-b", "$PWD:$PWD", "-b", "/scratch:/scratch", "-c", "$PWD", "/img/qe", "--"]
-    assert found[0]["words"] == words
+    assert code["words"] == words
 
 
-def test_a_code_of_the_users_own_stays_theirs(profile: Profile) -> None:
-    profile.load(own="pw")
-    (own,) = profile.load(PW)["codes"]
+def test_a_code_of_the_users_own_stays_theirs(tmp_path: Path) -> None:
+    (found,) = provisioned(tmp_path, offering(PW, own="pw"))
+    (own,) = found["codes"]
     assert (own["executable"], own["hidden"]) == ("/bin/true", False)

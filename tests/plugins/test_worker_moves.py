@@ -93,14 +93,20 @@ async def taste(oven: Oven) -> dict[str, Any]:
     return oven.backend.outputs(run.id)
 
 
+@pytest.fixture(scope="module")
+def described(registry: Path, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    folder = toy_app.install(tmp_path_factory.mktemp("describe"))
+    return (folder / "workflows.json").read_bytes()
+
+
 @pytest.fixture
-async def people(index: Path) -> AsyncIterator[tuple[Oven, Oven]]:
+async def people(index: Path, described: bytes) -> AsyncIterator[tuple[Oven, Oven]]:
     """Alice and Bob, each with the toy app and a backend of their own."""
     with tempfile.TemporaryDirectory(prefix="sdpl-") as folder:
         ovens = []
         for name in ("alice", "bob"):
             home = user_home(Path(folder), name)
-            toy_app.install(home.apps)
+            toy_app.install(home.apps, described=described)
             ovens.append(Oven(home, toy_app))
             await ovens[-1].backend.start()
         yield ovens[0], ovens[1]
