@@ -20,8 +20,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
 MARKED = ("backend", "stack", "browser", "chaos", "slurm")
-SECOND_LANE = ("slurm", "chaos", "browser")
-"""Layers that run beside the others. Together they take about as long as those."""
+LANES = (("unit", "backend"), ("stack", "browser", "chaos"), ("slurm",))
+"""Layers that run one after the other, in lanes beside each other, because all mostly wait. A test of several is in the last."""
 ROOMS = (
     "common/simdeck_common",
     "clusters/simdeck_clusters",
@@ -144,7 +144,7 @@ def check() -> bool:
 
 
 def tests(layers: list[str], extra: list[str]) -> bool:
-    """Run the chosen layers in two lanes beside each other, because both mostly wait."""
+    """Run the chosen layers; what the lanes beside the first one say comes when they have ended."""
     chosen = []
     for layer in layers:
         reason = why_not(layer)
@@ -152,43 +152,62 @@ def tests(layers: list[str], extra: list[str]) -> bool:
             say(f"Layer {layer} left out: {reason}.")
         else:
             chosen.append(layer)
-    if not chosen:
+    lanes = [here for lane in LANES if (here := [layer for layer in lane if layer in chosen])]
+    if not lanes:
         return True
-    unmarked = " and ".join(f"not {mark}" for mark in MARKED)
+    # A test of two layers needs both.
     left_out = [mark for mark in MARKED if mark not in chosen]
-    expression = " or ".join(f"({unmarked})" if layer == "unit" else layer for layer in chosen)
-    if left_out:
-        # A test of two layers needs both.
-        expression = f"({expression}) and " + " and ".join(f"not {mark}" for mark in left_out)
-    second = [layer for layer in SECOND_LANE if layer in chosen]
-    first = [layer for layer in chosen if layer not in second]
-    if not second or not first:
-        return run(f"tests ({', '.join(chosen)})", pytest_argv(expression, extra))
-    title, theirs = f"tests ({', '.join(second)})", " or ".join(second)
-    with tempfile.TemporaryDirectory(prefix="simdeck-tests-") as folder, open(f"{folder}/second.log", "w+") as log:
-        began = time.monotonic()
-        beside = subprocess.Popen(
-            pytest_argv(f"({expression}) and ({theirs})", extra, f"{folder}/second"),
-            cwd=ROOT, env=environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-        )  # fmt: skip
+    with tempfile.TemporaryDirectory(prefix="simdeck-tests-") as folder:
+        argvs = []
+        for number, lane in enumerate(lanes):
+            later = [layer for other in lanes[number + 1 :] for layer in other]
+            argvs.append(pytest_argv(expression(lane, [*left_out, *later]), extra, f"{folder}/{lane[0]}"))
+        beside = [Beside(lane, argv, folder) for lane, argv in zip(lanes[1:], argvs[1:], strict=True)]
         try:
-            rest = f"({expression}) and not ({theirs})"
-            good = run(f"tests ({', '.join(first)})", pytest_argv(rest, extra, f"{folder}/first"))
-            code = beside.wait()
+            good = run(f"tests ({', '.join(lanes[0])})", argvs[0])
+            # All of them, whatever the others found.
+            return all([good, *[one.passed() for one in beside]])
         finally:
-            if beside.poll() is None:
-                beside.send_signal(signal.SIGINT)
-                beside.wait()
-        log.seek(0)
-        say(f"── {title}, run beside the others\n{log.read()}")
-        say(f"── {title}: {'passed' if code == 0 else f'FAILED ({code})'} in {time.monotonic() - began:.0f} s\n")
-    return good and code == 0
+            for one in beside:
+                one.end()
 
 
-def pytest_argv(expression: str, extra: list[str], folder: str | None = None) -> list[str]:
-    """Return pytest's command line; ``folder`` is for its temporary files, apart from those of another run."""
-    apart = [f"--basetemp={folder}"] if folder else []
-    return [sys.executable, "-m", "pytest", "-q", "--durations=10", "-m", expression, *apart, *extra]
+def expression(lane: list[str], others: list[str]) -> str:
+    """Return what pytest shall choose: tests of the lane's layers and of none of the others."""
+    unmarked = " and ".join(f"not {mark}" for mark in MARKED)
+    wanted = " or ".join(f"({unmarked})" if layer == "unit" else layer for layer in lane)
+    return " and ".join([f"({wanted})", *[f"not {mark}" for mark in others]])
+
+
+class Beside:
+    """A lane that runs beside the first one; its words are kept until it has ended."""
+
+    def __init__(self, lane: list[str], argv: list[str], folder: str) -> None:
+        self.title = f"tests ({', '.join(lane)})"
+        self.began = time.monotonic()
+        self.log = Path(folder, f"{lane[0]}.log")
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen(
+                argv, cwd=ROOT, env=environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+
+    def passed(self) -> bool:
+        """Wait for its end, print what it said, and return whether all is well."""
+        code = self.process.wait()
+        say(f"── {self.title}, run beside the others\n{self.log.read_text(encoding='utf-8', errors='replace')}")
+        took = time.monotonic() - self.began
+        say(f"── {self.title}: {'passed' if code == 0 else f'FAILED ({code})'} in {took:.0f} s\n")
+        return code == 0
+
+    def end(self) -> None:
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            self.process.wait()
+
+
+def pytest_argv(chosen: str, extra: list[str], folder: str) -> list[str]:
+    """Return pytest's command line; ``folder`` is for its temporary files, apart from those of another lane."""
+    return [sys.executable, "-m", "pytest", "-q", "--durations=10", "-m", chosen, f"--basetemp={folder}", *extra]
 
 
 def bench() -> bool:
