@@ -1,6 +1,6 @@
 """Processes killed with -9 or frozen at random moments while runs are in flight: no run lost, none run twice.
 
-``SIMDECK_CHAOS_ROUNDS`` sets the number of rounds (15 by default, more in ``make nightly``), ``SIMDECK_CHAOS_SEED`` the seed;
+``SIMDECK_CHAOS_ROUNDS`` sets the number of rounds (20 by default, more in ``make nightly``), ``SIMDECK_CHAOS_SEED`` the seed;
 a failure names its seed.
 """
 
@@ -25,14 +25,14 @@ from simdeck_workflows.client import Client
 from simdeck_workflows.models import Run
 from stack import Stack, missing, wait_for
 
+ROUNDS = int(os.environ.get("SIMDECK_CHAOS_ROUNDS", "20"))
 pytestmark = [
     pytest.mark.chaos,
     pytest.mark.stack,
-    pytest.mark.timeout(1200),
+    pytest.mark.timeout(600 + 60 * ROUNDS),
     pytest.mark.skipif(missing() is not None, reason=str(missing())),
 ]
 
-ROUNDS = int(os.environ.get("SIMDECK_CHAOS_ROUNDS", "15"))
 SEED = int(os.environ.get("SIMDECK_CHAOS_SEED", str(random.SystemRandom().randrange(10**6))))
 VICTIMS = ("agent", "worker", "deck", "hub", "frozen agent", "frozen worker")
 # AiiDA's broker takes a worker for dead that says nothing for 6 s.
