@@ -46,9 +46,9 @@ class Server:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """The server, with warm kernels for the apps installed before it starts."""
+    """The server, with warm kernels for the apps installed before it starts; a site's modules gave it packages of theirs."""
     root = tmp_path_factory.mktemp("jupyter")
-    with running(root, _install(root / "apps")) as found:
+    with running(root, _install(root / "apps"), PYTHONPATH="/nowhere/python-of-the-server") as found:
         yield found
 
 

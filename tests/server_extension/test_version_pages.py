@@ -39,6 +39,11 @@ def test_the_version_in_use_opens_at_the_apps_own_address(two: Any) -> None:
     assert said(two.get("deck/two@2.0/")) == "2.0 of python-of-2.0"
 
 
+def test_a_kernel_of_an_app_finds_no_packages_that_the_server_was_given(two: Any) -> None:
+    install_app(two.apps, "bare", ["print(1)", CELL.replace("SIMDECK_APP_VERSION", "SIMDECK_APP")], warm=["json"])
+    assert [said(two.get("deck/bare/")) for _ in range(3)] == ["bare of "] * 3
+
+
 @pytest.mark.parametrize("address", ["deck/two@1.0/?run=7", "deck/two%401.0/?run=7"])
 def test_another_version_opens_with_the_kernel_of_its_own(two: Any, address: str) -> None:
     answer = two.get(address)

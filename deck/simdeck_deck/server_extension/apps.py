@@ -22,6 +22,10 @@ PAGES = "apps/apps"
 """Where AiiDAlab has its apps below a server's address."""
 
 
+FOREIGN = frozenset({"PYTHONPATH", "PYTHONHOME"})
+"""What would bring another Python's packages into one."""
+
+
 @dataclass(frozen=True)
 class PageLink:
     """One of an app's pages: ``name`` is its address relative to the app's, empty for the first."""
@@ -204,6 +208,14 @@ def page_paths(entry: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
             first = page["path"] == entry["path"]
             found["" if first else Path(page["path"]).stem] = (page["path"], title)
     return found
+
+
+def own_packages_alone(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return ``environment`` for a Python of an app's own.
+
+    What a site's modules or a person's shell say to the server's Python would come before the app's locked packages.
+    """
+    return {name: value for name, value in environment.items() if name not in FOREIGN}
 
 
 def in_packages(env: Path, relative: str) -> Path | None:

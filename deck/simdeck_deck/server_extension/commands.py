@@ -223,7 +223,7 @@ class Programs:
     async def _run(self, program: Program, argv: list[str], base_url: str) -> None:
         app = program.app
         environment = {
-            **os.environ,
+            **apps.own_packages_alone(os.environ),
             "PATH": f"{app.env / 'bin'}{os.pathsep}{os.environ.get('PATH', os.defpath)}",
             "PYTHONUNBUFFERED": "1",
             "SIMDECK_APP": app.id,

@@ -42,10 +42,11 @@ class WarmProvisioner(LocalProvisioner):  # type: ignore[misc]
         if app is not None and app.beside:
             # What Jupyter found under the kernel's name is the version in use.
             self.kernel_spec = self.parent._kernel_spec = KernelSpec.from_resource_dir(str(app.env.parent / "kernel"))
-        if app is not None and app.environment:
+        if app is not None:
             # JupyterLab's kernels of this app too; what a page said of itself stays.
-            given = dict(kwargs.get("env") or os.environ)
+            given = apps.own_packages_alone(kwargs.get("env") or os.environ)
             kwargs["env"] = given | {k: v for k, v in app.environment.items() if k != "SIMDECK_PAGE" or k not in given}
+        if app is not None and app.environment:
             await self._make_profile(app, kwargs["env"])
         # A restart keeps the connection its clients know, so it starts cold on the same sockets.
         self._warm = None if self._launched or kwargs.get("extra_arguments") else self._take(app)

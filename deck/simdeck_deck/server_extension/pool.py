@@ -24,7 +24,7 @@ from typing import Any
 from simdeck_common.layout import private_dir
 
 from simdeck_deck.server_extension.aiida_profile import make_folder
-from simdeck_deck.server_extension.apps import AppPage
+from simdeck_deck.server_extension.apps import AppPage, own_packages_alone
 
 FORKSERVER = Path(__file__).with_name("forkserver.py")
 PORTS = {"shell_port": 1, "iopub_port": 2, "stdin_port": 3, "hb_port": 4, "control_port": 5}
@@ -266,7 +266,12 @@ class WarmPool:
                 stdout=asyncio.subprocess.PIPE,
                 start_new_session=True,
                 # Modules read some of it when they are imported (AiiDA: where its profiles are).
-                env={**os.environ, **app.environment, "PYTHONUNBUFFERED": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1"},
+                env={
+                    **own_packages_alone(os.environ),
+                    **app.environment,
+                    "PYTHONUNBUFFERED": "1",
+                    "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+                },
             )
         except OSError as error:
             self.log.warning("No warm kernels for %s: %s", app.id, error)
