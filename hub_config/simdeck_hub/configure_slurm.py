@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from simdeck_spawners.files import PROGRAM
+
 from simdeck_hub import scopes
 from simdeck_hub.agent_settings import launcher
 from simdeck_hub.places import DataFolder, hub_python
@@ -30,7 +32,7 @@ def slurm_servers(c: Any, site: Site, runtime: Runtime, data: DataFolder) -> Non
     fleet.api = runtime.api
     fleet.public = str(data.public)
     fleet.launcher = str(launcher(site))
-    fleet.server = (str(hub_python()), "-m", "simdeck_spawners.server")
+    fleet.server = (str(hub_python()), *PROGRAM)
     fleet.site = site.resources()
     fleet.queue_timeout = float(site.servers.queue_timeout)
     fleet.boot_timeout = float(site.servers.boot_timeout)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from simdeck_spawners.slurm import SimdeckSlurmSpawner
 
 SCRIPT, ORDERS = "job.sh", "server.json"
+PROGRAM = ("-I", "-m", "simdeck_spawners.server")
+"""What Python runs in the job: it starts in the person's home, and no file there may stand in for a module."""
 CERTIFICATE_FILES = {"keyfile": "key.pem", "certfile": "cert.pem", "cafile": "ca.pem"}
 VOILA = "voila.server_extension"
 """Off: our own extension calls what app pages need of Voilà, when they need it."""

@@ -27,7 +27,7 @@ from traitlets.config import LoggingConfigurable
 
 from simdeck_spawners import dossier, judge
 from simdeck_spawners.book import LIVE, PENDING, Book, Entry, Stage
-from simdeck_spawners.files import SCRIPT
+from simdeck_spawners.files import PROGRAM, SCRIPT
 from simdeck_spawners.nodes import Nodes
 from simdeck_spawners.pace import Turns, agents_busy
 from simdeck_spawners.points import crash_point
@@ -49,7 +49,7 @@ class SlurmFleet(LoggingConfigurable):  # type: ignore[misc]
     ).tag(config=True)
     public = Unicode(help="Folder other parts read clusters' numbers from; empty: none is written.").tag(config=True)
     server = Tuple(
-        default_value=(sys.executable, "-m", "simdeck_spawners.server"),
+        default_value=(sys.executable, *PROGRAM),
         help="The server's program on compute nodes, where the environment names none of its own.",
     ).tag(config=True)
     launcher = Unicode(help="Path of simdeck-launch; empty: the clusters' own setting.").tag(config=True)

@@ -15,7 +15,7 @@ What `jupyterhub_config.py` sets (``simdeck_spawners.hub.install(c)`` sets what 
     c.SlurmFleet.api = "http://hub:8000/services/deck/api/v1"    # as compute nodes reach it
     c.SlurmFleet.open_url = "/services/deck/"      # where the hub's own spawn page leads
     c.SlurmFleet.site = SiteResources(…)           # clusters, environments, presets, policies
-    c.SlurmFleet.server = ("/opt/simdeck/env/bin/python", "-m", "simdeck_spawners.server")
+    c.SlurmFleet.server = ("/opt/simdeck/env/bin/python", "-I", "-m", "simdeck_spawners.server")
     c.SlurmFleet.launcher = "/opt/simdeck/libexec/simdeck-launch"
     c.SlurmFleet.queue_timeout = 0; .boot_timeout = 300; .handshake_timeout = 120    # seconds; 0: for ever
     c.SlurmFleet.public = ""                       # folder below which clusters/<name>.json is written

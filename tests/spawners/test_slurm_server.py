@@ -27,6 +27,9 @@ async def test_the_real_server_starts_lean_knows_its_people_and_passes_the_warni
     # A real server takes real seconds; the world's clock runs faster.
     world: World = await make_world(fleet={"boot_timeout": 0, "handshake_timeout": 0})
     world.servers.homes = tmp_path / "homes"
+    (tmp_path / "homes" / "alice").mkdir(parents=True)
+    # The server runs in its person's home: what lies there is no module of its own.
+    (tmp_path / "homes" / "alice" / "random.py").write_text("raise SystemExit('not that one')")
     await world.start("alice", walltime="5h")
     await world.until("the server runs", lambda: world.ready("alice"), 60)
     (job,) = world.jobs()

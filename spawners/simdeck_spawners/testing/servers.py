@@ -17,6 +17,7 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
+from simdeck_spawners.files import PROGRAM
 from simdeck_spawners.testing.hubs import outside
 
 PAUSE = 0.05
@@ -112,7 +113,7 @@ class JobServers:
         ends = {"SLURM_JOB_END_TIME": str(int(job.ends or 0))}
         with (folder / "job.log").open("ab") as log:
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "simdeck_spawners.server", "--name", job.server),
+                *(sys.executable, *PROGRAM, "--name", job.server),
                 cwd=home,
                 env={"HOME": str(home), "PATH": os.environ["PATH"], **ends},
                 stdout=log,
