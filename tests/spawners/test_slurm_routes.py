@@ -180,6 +180,11 @@ async def test_an_estimate_tells_the_start_the_cost_and_what_starts_sooner(make_
     assert len(world.slurm.machine.jobs) == 1
 
 
+def wait_for_refusals(world: World) -> None:
+    """Have the hub wait for what becomes of a start, however slow the machine: else it says soon that it takes its time."""
+    world.hub.app.tornado_application.settings["slow_spawn_timeout"] = 60
+
+
 REFUSED: list[tuple[dict[str, Any], str]] = [
     ({"cores": 64}, "cores"),
     ({"partition": "normal\n#SBATCH --uid=0"}, "partition"),
@@ -193,6 +198,7 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
 async def test_what_may_not_be_had_is_refused_at_the_start_and_nothing_is_submitted(world: World) -> None:
     watcher = world.hub.fleet.watchers["sim"]
     await world.until("the limits are known", lambda: watcher.snapshot.partitions)
+    wait_for_refusals(world)
     async with world.hub.client("alice") as client:
         for options, field in REFUSED:
             answer = await client.post("/users/alice/server", json=options)
@@ -205,5 +211,6 @@ async def test_what_may_not_be_had_is_refused_at_the_start_and_nothing_is_submit
 async def test_a_site_may_limit_how_many_servers_a_person_has(make_world: Any) -> None:
     world: World = await make_world(site={"policies": [{"groups": ["*"], "max_servers": 1}]})
     assert await world.start("alice") in (201, 202)
+    wait_for_refusals(world)
     assert await world.start("alice", "second") == 403
     assert len(world.jobs()) == 1
