@@ -184,7 +184,6 @@ class Beside:
 
     def __init__(self, lane: list[str], argv: list[str], folder: str) -> None:
         self.title = f"tests ({', '.join(lane)})"
-        self.began = time.monotonic()
         self.log = Path(folder, f"{lane[0]}.log")
         with self.log.open("w") as log:
             self.process = subprocess.Popen(
@@ -195,8 +194,7 @@ class Beside:
         """Wait for its end, print what it said, and return whether all is well."""
         code = self.process.wait()
         say(f"── {self.title}, run beside the others\n{self.log.read_text(encoding='utf-8', errors='replace')}")
-        took = time.monotonic() - self.began
-        say(f"── {self.title}: {'passed' if code == 0 else f'FAILED ({code})'} in {took:.0f} s\n")
+        say(f"── {self.title}: {'passed' if code == 0 else f'FAILED ({code})'}\n")
         return code == 0
 
     def end(self) -> None:

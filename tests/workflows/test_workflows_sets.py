@@ -110,7 +110,7 @@ async def test_a_failure_names_a_cure_and_a_retry_with_it_succeeds(oven: Oven) -
 
 
 async def test_a_cure_asks_for_no_more_than_an_input_may_be(oven: Oven) -> None:
-    failed = await oven.end(oven.bake(steps=801, error="too hot"))
+    failed = await oven.end(oven.bake(steps=801, pause=0.0, error="too hot"))
     assert failed.problem is not None
     assert failed.problem["cures"][0]["inputs"]["steps"] == 1000
 
