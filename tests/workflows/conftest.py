@@ -15,21 +15,8 @@ from simdeck_common.layout import user_home
 # Tests are imported by path; their helpers are found here.
 sys.path.insert(0, str(Path(__file__).parent / "fixtures"))
 
-import toy_app
+from toy_fixtures import described_fixture, toy_fixture  # noqa: F401
 from toy_oven import Oven
-
-
-@pytest.fixture(scope="session")
-def toy() -> ModuleType:
-    if not toy_app.BACKEND_PYTHON.exists():
-        pytest.skip("the workflow backend's environment is missing: make up makes it")
-    return toy_app
-
-
-@pytest.fixture(scope="session")
-def described(toy: ModuleType, tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    folder = toy.install(tmp_path_factory.mktemp("describe"))
-    return (folder / "workflows.json").read_bytes()
 
 
 @pytest.fixture(scope="module")
