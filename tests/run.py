@@ -139,6 +139,8 @@ def check() -> bool:
             run("format", [ruff, "format", "--check", "."]),
             mypy(),
             run("rooms' imports", [str(BIN / "lint-imports")]),
+            # A file that cannot be imported ends every lane: better said now than by each of them.
+            run("tests found", [sys.executable, "-m", "pytest", "--collect-only", "-qqq"]),
         ]
     )
 

@@ -18,10 +18,11 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "workflows" / "fixtures"))
 
 from simdeck_workflows.codes import RunCode
 from simdeck_workflows.models import RunRequest, RunState
+from toy_fixtures import toy_fixture
 from workflows_slurm.cluster_oven import ClusterOven
-from workflows_slurm.conftest import shared, slurm, toy
+from workflows_slurm.conftest import shared, slurm
 
-__all__ = ["shared", "slurm", "toy"]
+__all__ = ["shared", "slurm", "toy_fixture"]
 
 pytestmark = [pytest.mark.backend, pytest.mark.slurm, pytest.mark.timeout(300)]
 
