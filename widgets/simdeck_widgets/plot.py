@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import traitlets
 
@@ -26,6 +26,17 @@ class PlotlyPlot(View):
     @traitlets.default("library_url")  # type: ignore[untyped-decorator]
     def _default_library_url(self) -> str:
         return library_url("Plotly")
+
+    def follow(self, model: Any) -> Self:
+        """Show a :class:`~simdeck_widgets.plot_model.PlotModel` from now on."""
+
+        def show(_: Any = None) -> None:
+            with self.hold_sync():
+                self.csv, self.description, self.figure = model.csv, model.description, model.figure
+
+        model.observe(show, ["figure", "csv", "description"])
+        show()
+        return self
 
 
 def axis(title: str, unit: str = "", **more: Any) -> dict[str, Any]:

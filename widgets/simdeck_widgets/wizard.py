@@ -24,8 +24,8 @@ class WizardSteps(View):
 
 
 class Buttons(View):
-    """A row of ``buttons``: ``{"id", "label", "primary"?: bool, "disabled"?: bool, "hint"?}``, with a sentence
-    ``beside`` it.
+    """A row of ``buttons``: ``{"id", "label", "primary"?: bool, "disabled"?: bool, "pressed"?: bool, "hint"?}``, with a
+    sentence ``beside`` it. One that has ``pressed`` stands for a choice that is made or not.
 
     Action: ``press`` (``id``).
     """

@@ -12,6 +12,7 @@ function render({ model, el }) {
       const button = made[about.id] || (made[about.id] = h("button", { type: "button", onclick: () => model.send({ type: "press", id: about.id }) }));
       button.className = `${about.primary ? "sdk-primary " : ""}sd-button-${about.id}`;
       button.disabled = Boolean(about.disabled);
+      if (about.pressed === undefined) button.removeAttribute("aria-pressed"); else button.setAttribute("aria-pressed", String(about.pressed));
       if (about.hint) button.title = about.hint; else button.removeAttribute("title");
       write(button, about.label);
       return button;
