@@ -145,10 +145,37 @@ def test_osv_that_does_not_answer_is_said() -> None:
 # --- other Pythons ----------------------------------------------------------------------------------------------------
 
 
-def test_a_python_that_is_not_here_is_named_as_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_for_a_python_that_is_not_here_the_lock_is_resolved_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(pythons, "find", lambda uv: {})
-    tried = pythons.try_each(UV, ">=3.12", tmp_path / "lock", [], "demo", "", "3.13")
-    assert [(one.version, one.outcome) for one in tried] == [("3.12", "missing"), ("3.14", "missing")]
+    project = write_app(tmp_path / "demo")
+    wheel = write_wheel(project, tmp_path)
+    tried = pythons.try_each(UV, ">=3.12", project / "requirements.lock", [wheel], "simdeck_demo", "", "3.13")
+    assert [(one.version, one.outcome) for one in tried] == [("3.12", "resolved"), ("3.14", "resolved")]
+    assert pythons.report("3.13", tried) == (
+        "passed",
+        "it installs with Python 3.13; resolved only, because not on this machine: 3.12, 3.14",
+    )
+
+
+def test_a_lock_that_lacks_something_for_a_python_that_is_not_here_is_found(tmp_path: Path) -> None:
+    needy = write_app(tmp_path / "demo", dependencies=("six", "iniconfig; python_version >= '3.12'"))
+    wheel, lock = write_wheel(needy, tmp_path), needy / "requirements.lock"
+    (tmp_path / "old").mkdir()
+    (tmp_path / "new").mkdir()
+    assert pythons.resolve(UV, "3.11", tmp_path / "old", lock, [wheel]) == ""
+    assert pythons.resolve(UV, "3.12", tmp_path / "new", lock, [wheel]) == "the lock lacks iniconfig"
+
+
+def test_that_the_newest_python_cannot_be_resolved_is_a_warning_and_an_older_one_a_failure() -> None:
+    new, old = pythons.Tried("3.14", "resolved", "no wheels"), pythons.Tried("3.13", "resolved", "no wheels")
+    state, words = pythons.report("3.11", [pythons.Tried("3.12", "installed"), new])
+    assert (state, words) == (
+        "warning",
+        "it installs with Python 3.11, 3.12; its packages are not ready for 3.14: no wheels",
+    )
+    assert pythons.report("3.11", [old, new]) == ("failed", "with Python 3.13 it does not resolve: no wheels")
 
 
 def test_a_package_that_does_not_import_with_another_python_is_found(tmp_path: Path) -> None:

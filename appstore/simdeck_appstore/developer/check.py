@@ -114,17 +114,8 @@ class Check:
             notebook,
             mine,
         )
-        failed = [one for one in tried if one.failed]
-        missing = [one.version for one in tried if one.outcome == "missing"]
-        works = [mine, *(one.version for one in tried if one.outcome == "installed")]
-        words = f"it installs with Python {', '.join(sorted(works))}"
-        if missing:
-            words += f"; not tried, because not on this machine: {', '.join(missing)}"
-        if failed:
-            words = f"with Python {failed[0].version} it does not install: {failed[0].outcome}"
-        self._note(
-            "pythons", "failed" if failed else "passed", words, began, {one.version: one.outcome for one in tried}
-        )
+        state, words = pythons.report(mine, tried)
+        self._note("pythons", state, words, began, {one.version: one.outcome for one in tried})
 
     def _pages(self, deck: LocalDeck, app: InstalledApp, version: Path, subject: Subject) -> None:
         """Open the pages in a browser; where there is none, execute the page's notebook."""
