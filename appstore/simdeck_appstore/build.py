@@ -2,7 +2,8 @@
 
 Reads the two YAML files, builds the wheel of each app and of simdeck itself, and writes static JSON and
 content-addressed files that any web server, or a plain folder, can offer. Unchanged sources are taken over from the
-registry before; an app that cannot be built is reported and left out. The new registry replaces the old in one step.
+registry before, and where nothing at all changed it stays as it is (:mod:`.survey`); an app that cannot be built is
+reported and left out. The new registry replaces the old in one step.
 """
 
 from __future__ import annotations
@@ -29,11 +30,23 @@ from simdeck_appstore.documents import Place, registry_app, registry_index, to_j
 from simdeck_appstore.git import Mirrors
 from simdeck_appstore.models import BuildProblem, RegistryIndex, SimdeckWheel
 from simdeck_appstore.own_wheel import OwnRecord, own_checkout, own_wheel
-from simdeck_appstore.records import FileStore, ReleaseRecord, make_record, source_key
+from simdeck_appstore.records import FileStore, ReleaseRecord, make_record
 from simdeck_appstore.records_of_checks import record_of
 from simdeck_appstore.registry_settings import RegistrySettings, read_settings
+from simdeck_appstore.seen import Seen
 from simdeck_appstore.signing import sign_registry
-from simdeck_appstore.sources import RegistrySource, ReleaseSpec, expand, fetch, read_source
+from simdeck_appstore.sources import RegistrySource, ReleaseSpec, fetch, read_source
+from simdeck_appstore.survey import (
+    LASTING,
+    Circumstances,
+    Survey,
+    Surveyed,
+    digest_of,
+    note,
+    survey,
+    unchanged,
+    unreadable,
+)
 from simdeck_appstore.swap import recover_swap, swap
 from simdeck_appstore.wheels import WheelBuilder
 
@@ -62,6 +75,7 @@ def build_registry(
     base_url: str | None = None,
     keys: Path | None = None,
     site: bool = True,
+    own: bool = True,
 ) -> BuildReport:
     """Build the registry whose YAML lies in ``source`` into the folder ``output``.
 
@@ -81,6 +95,8 @@ def build_registry(
         The folder of the keys that sign it (:mod:`simdeck_appstore.signing`); without it the registry is not signed.
     site
         Write the registry's own web site too (:mod:`simdeck_appstore.site`).
+    own
+        Offer the simdeck wheel beside the apps.
 
     Raises
     ------
@@ -93,15 +109,26 @@ def build_registry(
         recover_swap(output)
         api = find_api(source)
         registry = read_foreign(api) if api is not None else read_source(Path(source))
+        seen = Seen(output.parent / f".{output.name}.seen.json")
+        mirrors = Mirrors(output.parent / f".{output.name}.git")
+        given = Circumstances(output, (simdeck or own_checkout()) if own else None, base_url, keys, site)
+        found = survey(registry, mirrors, seen)
+        digest = digest_of(registry, found, given, seen)
+        same = unchanged(digest, output, seen)
+        if same is not None:
+            seen.save()
+            problems, warnings = same.index.problems, same.warnings
+            return BuildReport(same.index, [], same.releases, problems, warnings, changed=False)
         stage = Path(tempfile.mkdtemp(dir=output.parent, prefix=f".{output.name}.building-"))
         stage.chmod(0o755)
         try:
             with WheelBuilder(python or Path(sys.executable)) as builder:
-                report = _Build(registry, stage, output, builder, uv or Path(find_uv_bin())).run(
-                    simdeck or own_checkout(), base_url, keys, site=site
-                )
+                work = _Build(registry, stage, given, builder, uv or Path(find_uv_bin()), mirrors, seen)
+                report = work.run(found)
             if report.changed:
                 swap(stage, output)
+            note(digest if work.lasting else "", output, seen, [*report.built, *report.reused], report.warnings)
+            seen.save()
         finally:
             shutil.rmtree(stage, ignore_errors=True)
     return report
@@ -110,27 +137,40 @@ def build_registry(
 class _Build:
     """One build into ``stage``, taking over what it can from ``output``."""
 
-    def __init__(self, registry: RegistrySource, stage: Path, output: Path, builder: WheelBuilder, uv: Path) -> None:
+    def __init__(
+        self,
+        registry: RegistrySource,
+        stage: Path,
+        given: Circumstances,
+        builder: WheelBuilder,
+        uv: Path,
+        mirrors: Mirrors,
+        seen: Seen,
+    ) -> None:
         self.registry = registry
+        self.given = given
         self.uv = uv
+        self.mirrors = mirrors
+        self.seen = seen
+        self.lasting = True
+        """Whether whatever was left out will be again, as long as no source changes."""
         self.stage = stage
-        self.output = output
+        self.output = output = given.output
         self.builder = builder
         self.store = FileStore(stage, output if output.is_dir() else None)
         self.cache, self.own = _read_cache(output)
         self.report = BuildReport(RegistryIndex(revision=""))
-        self.mirrors = Mirrors(output.parent / f".{output.name}.git")
 
-    def run(
-        self, simdeck: Path | None, base_url: str | None, keys: Path | None = None, *, site: bool = True
-    ) -> BuildReport:
+    def run(self, survey: Survey) -> BuildReport:
+        simdeck, base_url, keys = self.given.simdeck, self.given.base_url, self.given.keys
+        self.report.warnings += survey.warnings
         own = self._own_wheel(simdeck) if simdeck else None
         self.own = self.own if simdeck else None
         records: dict[str, list[ReleaseRecord]] = {}
         for app, problem in self.registry.broken.items():
             self._leave_out(app, None, problem)
-        for app, specs in self.registry.apps.items():
-            found = self._app(app, specs)
+        for app, releases in survey.releases.items():
+            found = self._app(app, releases)
             if found:
                 records[app] = found
         apps = [registry_app(app, found, own) for app, found in records.items()]
@@ -147,7 +187,7 @@ class _Build:
             "records": [record.model_dump(mode="json") for found in records.values() for record in found],
         }
         self._write(CACHE, json.dumps(kept))
-        if site:
+        if self.given.site:
             # Imported here: who builds without a site need not wait for its templates.
             from simdeck_appstore.site.write import SiteWriter
 
@@ -165,18 +205,22 @@ class _Build:
             self.report.warnings.append(f"{problem.detail} {problem.remedy}")
             return RegistrySettings.model_validate({})
 
-    def _app(self, app: str, specs: list[ReleaseSpec]) -> list[ReleaseRecord]:
+    def _app(self, app: str, releases: list[Surveyed]) -> list[ReleaseRecord]:
         """Return the app's releases that can be built. One that cannot is reported and left out."""
         found: list[ReleaseRecord] = []
-        for spec in self._expanded(app, specs):
+        for one in releases:
+            if one.problem is not None:
+                self._leave_out(app, one.spec.url, one.problem)
+                continue
             try:
-                record = self._release(app, spec)
+                record = self._release(app, one)
                 self._check(app, record, found)
             except Problem as problem:
-                self._leave_out(app, spec.url, problem)
+                self.lasting = self.lasting and problem.code in LASTING
+                self._leave_out(app, one.spec.url, problem)
             except OSError as error:
-                reason = f"{error.filename or 'a file'}: {error.strerror}"
-                self._leave_out(app, spec.url, Problem("source-invalid", url=spec.url, reason=reason))
+                self.lasting = False
+                self._leave_out(app, one.spec.url, unreadable(one.spec, error))
             else:
                 found.append(self._with_check(app, record))
         return found
@@ -185,20 +229,8 @@ class _Build:
         check = record_of(self.registry.folder, app, record.release)
         return record.model_copy(update={"release": record.release.model_copy(update={"check": check})})
 
-    def _expanded(self, app: str, specs: list[ReleaseSpec]) -> list[ReleaseSpec]:
-        """Return one entry a release; an entry that cannot be followed is reported and left out."""
-        single: list[ReleaseSpec] = []
-        for spec in specs:
-            try:
-                single += expand(spec, self.registry.folder, self.mirrors)
-            except Problem as problem:
-                self._leave_out(app, spec.url, problem)
-        self.report.warnings.extend(self.mirrors.warnings)
-        self.mirrors.warnings.clear()
-        return single
-
-    def _release(self, app: str, spec: ReleaseSpec) -> ReleaseRecord:
-        key = source_key(spec, self.registry.folder)
+    def _release(self, app: str, one: Surveyed) -> ReleaseRecord:
+        spec, key = one.spec, one.key
         earlier = self.cache.get(key)
         if earlier is not None and self.store.keep(earlier.files()):
             self.report.reused.append(f"{app} {earlier.release.version}")
@@ -239,7 +271,7 @@ class _Build:
         self.report.problems.append(BuildProblem(app=app, source=url, problem=problem.to_json()))
 
     def _own_wheel(self, simdeck: Path) -> SimdeckWheel:
-        own = own_wheel(simdeck.absolute(), self.own, self.builder, self.store)
+        own = own_wheel(simdeck.absolute(), self.own, self.builder, self.store, self.seen)
         self.report.warnings.extend(own.warnings)
         self.own = own.record
         return own.record.simdeck
@@ -267,7 +299,9 @@ def _same(stage: Path, output: Path) -> bool:
         return False
     ours, theirs = ({path.relative_to(root) for path in root.rglob("*") if path.is_file()} for root in (stage, output))
     return ours == theirs and all(
-        (stage / name).read_bytes() == (output / name).read_bytes() for name in ours if name.parts[0] != "files"
+        (stage / name).samefile(output / name) or (stage / name).read_bytes() == (output / name).read_bytes()
+        for name in ours
+        if name.parts[0] != "files"
     )
 
 

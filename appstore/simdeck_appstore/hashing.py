@@ -39,13 +39,14 @@ def tree_hash(folder: Path, parts: Iterable[str] = (".",)) -> str:
     """Return a SHA-256 over the names and contents of the files below ``parts`` of ``folder``, in name order."""
     digest = hashlib.sha256()
     for part in parts:
-        for path in _files(folder / part):
+        for path in files_below(folder / part):
             name = path.relative_to(folder).as_posix()
             digest.update(f"{len(name)}:{name}{sha256_of(path)}".encode())
     return digest.hexdigest()
 
 
-def _files(top: Path) -> Iterator[Path]:
+def files_below(top: Path) -> Iterator[Path]:
+    """Yield the files of a source tree in name order, without what tools and builds leave in it."""
     if top.is_file():
         yield top
         return

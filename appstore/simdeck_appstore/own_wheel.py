@@ -10,9 +10,9 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from simdeck_appstore.hashing import sha256_of, tree_hash
 from simdeck_appstore.models import SimdeckWheel
 from simdeck_appstore.records import FileStore
+from simdeck_appstore.seen import Seen
 from simdeck_appstore.wheels import WheelBuilder, inspect_wheel
 
 
@@ -39,7 +39,12 @@ def own_checkout() -> Path | None:
     return root if tomllib.loads(file.read_text("utf-8")).get("project", {}).get("name") == "simdeck" else None
 
 
-def own_wheel(origin: Path, earlier: OwnRecord | None, builder: WheelBuilder, store: FileStore) -> OwnWheel:
+def own_key(origin: Path, seen: Seen) -> str:
+    """Return a hash that changes when the wheel of ``origin`` would."""
+    return _checkout_key(origin, _wheel_config(origin), seen) if origin.is_dir() else seen.file(origin)
+
+
+def own_wheel(origin: Path, earlier: OwnRecord | None, builder: WheelBuilder, store: FileStore, seen: Seen) -> OwnWheel:
     """Return the wheel of ``origin`` (a checkout, or a wheel), built only when its sources changed.
 
     Raises
@@ -48,7 +53,7 @@ def own_wheel(origin: Path, earlier: OwnRecord | None, builder: WheelBuilder, st
         ``source-invalid`` when it cannot be built.
     """
     wheel_config = _wheel_config(origin) if origin.is_dir() else {}
-    key = _checkout_key(origin, wheel_config) if origin.is_dir() else sha256_of(origin)
+    key = own_key(origin, seen)
     warnings = [
         f"the simdeck wheel lacks {pattern}: nothing matches it in the checkout"
         for pattern in wheel_config.get("artifacts", [])
@@ -68,7 +73,7 @@ def _wheel_config(checkout: Path) -> dict[str, Any]:
     return dict(target)
 
 
-def _checkout_key(checkout: Path, config: dict[str, Any]) -> str:
+def _checkout_key(checkout: Path, config: dict[str, Any], seen: Seen) -> str:
     """Hash only what goes into the wheel: a checkout holds much more, and some of it changes while we read."""
     parts = ["pyproject.toml", "README.md", "LICENSE", *config.get("packages", [])]
-    return tree_hash(checkout, [part for part in parts if (checkout / part).exists()])
+    return seen.tree(checkout, [part for part in parts if (checkout / part).exists()])

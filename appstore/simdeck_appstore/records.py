@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict
 from simdeck_common.problems import Problem
 
 from simdeck_appstore import changelog
-from simdeck_appstore.hashing import file_ref, sha256_of, tree_hash
+from simdeck_appstore.hashing import file_ref
 from simdeck_appstore.manifest import Manifest, Project, load_project
 from simdeck_appstore.models import (
     Citation,
@@ -26,6 +26,7 @@ from simdeck_appstore.models import (
     Resources,
     StaticEntry,
 )
+from simdeck_appstore.seen import Seen
 from simdeck_appstore.sources import ReleaseSpec, locate
 from simdeck_appstore.texts import fault_of_description
 from simdeck_appstore.wheels import WheelBuilder, WheelInfo, inspect_wheel, unpack_description
@@ -99,15 +100,15 @@ class FileStore:
         return True
 
 
-def source_key(spec: ReleaseSpec, folder: Path) -> str:
+def source_key(spec: ReleaseSpec, folder: Path, seen: Seen) -> str:
     """Return a hash that changes when the release's source does (``https:`` holds a SHA-256, pinned git a commit)."""
-    where = locate(spec, folder)
+    where = locate(spec, folder, seen.file)
     if isinstance(where, str):
         content = where
     elif where.is_dir():
-        content = tree_hash(where)
+        content = seen.tree(where)
     else:
-        content = sha256_of(where)
+        content = seen.file(where)
     return f"{RECORD_FORMAT}:{content}:{spec.model_dump_json()}"
 
 

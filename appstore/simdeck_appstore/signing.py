@@ -174,6 +174,22 @@ def sign_registry(stage: Path, keys: Path, earlier: Path | None) -> None:
     (folder / "timestamp.json").write_bytes(again)
 
 
+def renewal_due(folder: Path) -> datetime | None:
+    """Return when the signatures in ``folder`` are to be renewed; None where they cannot be read."""
+    before = _Earlier(folder.parent / METADATA)
+    try:
+        timestamp = Metadata[Timestamp].from_file(str(folder / "timestamp.json")).signed
+        longer = [
+            Metadata[Any].from_file(str(max(before._files(role), key=before._number))).signed
+            for role in ("targets", "snapshot")
+        ]
+    except Exception:  # python-tuf raises several kinds for a damaged file; any means: sign anew
+        return now()
+    ends = [timestamp.expires - timedelta(days=TIMESTAMP_DAYS / 2)]
+    ends += [one.expires - timedelta(days=TARGETS_DAYS / 2) for one in longer]
+    return min(moment if moment.tzinfo else moment.replace(tzinfo=UTC) for moment in ends)
+
+
 def _target(name: str, content: bytes) -> TargetFile:
     return TargetFile(len(content), {"sha256": hashlib.sha256(content).hexdigest()}, name)
 
