@@ -28,6 +28,7 @@ from simdeck_deck import (
     openapi,
     pages,
     proxy,
+    publishing_routes,
     server_routes,
     servers_routes,
     store_routes,
@@ -41,6 +42,7 @@ from simdeck_deck.keys import Keys
 from simdeck_deck.limits import RequestLimit
 from simdeck_deck.office import Office
 from simdeck_deck.pages.frame import problem_page, wants_page
+from simdeck_deck.publications import Publications, read_receivers
 from simdeck_deck.scopes import OPEN
 from simdeck_deck.security import STATIC, SecurityHeaders
 from simdeck_deck.settings import DeckSettings
@@ -70,6 +72,7 @@ class Deck:
     servers: HubServers
     usage: Usage
     sharing: Sharing
+    publications: Publications
     closing: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -95,6 +98,7 @@ def make_deck(settings: DeckSettings, launcher: BaseLauncher | None = None) -> D
         hub=hub,
         usage=usage,
         sharing=Sharing(agents, keys, settings.prefix),
+        publications=Publications(settings.data / "deck", read_receivers(settings.data / "deck"), audit),
         registries=registries,
         store=store,
         servers=HubServers(hub, Choices(settings.data / "deck"), registries),
@@ -116,10 +120,12 @@ def create_app(deck: Deck, *, watch_seconds: float = WATCH_SECONDS) -> FastAPI:
         beside = asyncio.create_task(_look_after_agents(deck.agents.launcher, watch_seconds))
         if deck.agents.trail is not None:
             await deck.agents.trail.resume()
+        await deck.publications.start()
         try:
             yield
         finally:
             beside.cancel()
+            await deck.publications.close()
             if deck.agents.trail is not None:
                 deck.agents.trail.close()
             await deck.agents.close()
@@ -138,6 +144,7 @@ def create_app(deck: Deck, *, watch_seconds: float = WATCH_SECONDS) -> FastAPI:
         servers_routes.router,
         store_routes.router,
         sharing_router,
+        publishing_routes.router,
         admin_routes.router,
         _documents(),
     ]

@@ -19,7 +19,9 @@ _INCLUDED_IN: dict[str, frozenset[str]] = {
     "runs:read": frozenset({"runs"}),
     "apps:read": frozenset({"apps:install"}),
 }
-DECLARABLE = frozenset({OPEN, SIGNED_IN, "runs", "runs:read", "apps:install", "apps:read", "server", "admin"})
+DECLARABLE = frozenset(
+    {OPEN, SIGNED_IN, "runs", "runs:read", "apps:install", "apps:read", "apps:publish", "server", "admin"}
+)
 
 
 ONE_WORKFLOW = PREFIX + "runs:workflow"

@@ -70,7 +70,8 @@ class Trail:
     async def resume(self) -> None:
         """Follow what was under way when the service ended; what was never answered stays unknown."""
         for entry in await asyncio.to_thread(self.audit.open_entries):
-            if entry.what.startswith("site-"):
+            if entry.what.startswith("site-") or entry.what == "publish":
+                # Told by whoever did it.
                 continue
             if entry.task is None:
                 await self._tell(entry.id, "unknown")

@@ -17,6 +17,7 @@ from simdeck_workflows.policy import GroupLimit, NoticeSettings, RunPolicy, make
 from simdeck_hub.places import Checkout, DataFolder, hub_python
 from simdeck_hub.site_codes import run_codes, write_offered
 from simdeck_hub.site_file import Site
+from simdeck_hub.site_publishing import write_receivers
 from simdeck_hub.site_sections import RegistrySection
 
 
@@ -52,6 +53,7 @@ def write_agent_settings(
     made = AgentSettings.model_validate({name: value for name, value in given.items() if value is not None})
     make_slots(made.policy)
     made.write(data.agent_settings)
+    write_receivers(data, checkout, site)
     write_offered(data.root / "codes.json", site.codes, one_machine=not site.clusters)
     return made
 

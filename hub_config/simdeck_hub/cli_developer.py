@@ -14,6 +14,7 @@ from simdeck_appstore.developer.new import create, kinds
 from simdeck_common.problems import Problem
 
 from simdeck_hub.places import Checkout
+from simdeck_hub.site_publishing import own_simdeck
 
 MARKS = {"passed": "✓", "failed": "✗", "warning": "!", "skipped": "–"}
 
@@ -137,21 +138,23 @@ def chromium() -> Path | None:
     return Path(found) if found else None
 
 
-def own_simdeck(checkout: Checkout) -> Path | None:
-    """Return the checkout, or in a prefix the wheel, that apps' environments get simdeck from."""
-    return checkout.root if (checkout.root / "pyproject.toml").is_file() else checkout.own_wheel
-
-
 @app.command()
 @click.argument("project", type=click.Path(path_type=Path), default=".")
-@click.option("--to", "registry", required=True, help="The registry: its folder, or its git repository's address.")
+@click.option(
+    "--to",
+    "registry",
+    required=True,
+    help="The registry: its name at this site, its folder, or its git repository's address.",
+)
 @click.option("--output", type=click.Path(path_type=Path), help="Where the release goes; default: dist in the project.")
 @click.option("--branch", is_flag=True, help="Push the commit as a branch too, for a pull request.")
 @click.option("--checks/--no-checks", default=True, help="Check the release first; what fails is not published.")
 def publish(project: Path, registry: str, output: Path | None, branch: bool, checks: bool) -> None:
-    """Make a release and offer it: in a registry's folder at once, for a git repository as a patch to propose."""
+    """Make a release and offer it: at once in a registry of this site or a folder, for git as a patch to propose."""
     from simdeck_appstore.developer.publish import is_git, propose, push
     from simdeck_appstore.developer.release import make_release
+
+    from simdeck_hub.cli_publishing import registry_name, send
 
     folder = output or project / "dist"
     release = make_release(project, folder, Path(sys.executable))
@@ -160,6 +163,11 @@ def publish(project: Path, registry: str, output: Path | None, branch: bool, che
     failed = [finding for finding in record.findings if finding.state == "failed"] if record else []
     if failed:
         raise Problem("publish-check", app=release.app, version=release.version, reason=line_of(failed[0])[2:])
+    name = registry_name(registry)
+    if name is not None:
+        send(release, name)
+        click.echo(f"{release.title} {release.version} is in the registry {name}.")
+        return
     if is_git(registry):
         proposal = propose(release, registry, record, folder, branch=branch)
         click.echo(f"Wrote {proposal.patch}: a commit for the registry's people (git am takes it).")

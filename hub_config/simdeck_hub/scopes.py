@@ -30,11 +30,14 @@ DEFINITIONS: dict[str, dict[str, Any]] = {
         "subscopes": [f"{PREFIX}apps:read"],
     },
     f"{PREFIX}apps:read": {"description": "See the store and the installed apps"},
+    f"{PREFIX}apps:publish": {
+        "description": "Publish apps into registries of the site that the user's groups may fill"
+    },
     f"{PREFIX}server": {"description": "See, start and stop the own Jupyter server from the deck"},
     f"{PREFIX}admin": {"description": "Look after the whole site from the deck"},
 }
 
-OWN = [f"{PREFIX}{name}!user" for name in ("runs", "apps:install", "server")]
+OWN = [f"{PREFIX}{name}!user" for name in ("runs", "apps:install", "apps:publish", "server")]
 """What each user may do with their own things."""
 
 SERVER_TOKEN = [

@@ -169,6 +169,23 @@ class RegistrySection(Section):
     optional: bool = Field(
         False, description="Whether installs go on with the registries after this one while it cannot be read."
     )
+    source: Path | None = Field(
+        None,
+        description="Folder the registry is built from (with `registry.toml`), when people may publish through "
+        "Simdeck. The service writes it and signs with its keys.",
+    )
+    publishers: list[str] = Field(
+        default_factory=list, description="Groups whose members may publish into it; needs `source`."
+    )
+
+    @model_validator(mode="after")
+    def publishers_have_a_source(self) -> RegistrySection:
+        """Check that what is published has a place."""
+        if self.publishers and self.source is None:
+            raise ValueError("give source too: the folder that this registry is built from")
+        if self.source is not None and not self.source.is_absolute():
+            raise ValueError("write source as a whole path, from the root folder on")
+        return self
 
     @field_validator("url")
     @classmethod

@@ -63,22 +63,13 @@ def push(release: MadeRelease, registry: Path, record: CheckRecord | None, *, si
     registry = registry.resolve()
     if not (registry / apps_yaml.FILE).is_file():
         raise Problem("not-a-registry", registry=registry)
-    settings = read_settings(registry)
-    if settings.output is None:
-        raise Problem("registry-invalid", file="registry.toml", reason="it does not say where to build (output = …)")
     with _lock(registry):
         before = (registry / apps_yaml.FILE).read_bytes()
         written = write_release(release, registry, record)
         try:
-            report = build_registry(
-                registry,
-                registry / settings.output,
-                simdeck=simdeck,
-                base_url=settings.base_url,
-                keys=registry / settings.keys if settings.keys else None,
-            )
+            report = build_source(registry, simdeck)
             for left_out in report.problems:
-                if left_out.app == release.app and release.wheel.name in str(left_out.source):
+                if left_out.app == release.app and release.file_name in str(left_out.source):
                     raise Problem.from_json(left_out.problem)
         except BaseException:
             write_atomically(registry / apps_yaml.FILE, before, mode=0o644)
@@ -88,12 +79,26 @@ def push(release: MadeRelease, registry: Path, record: CheckRecord | None, *, si
     return report
 
 
+def build_source(registry: Path, simdeck: Path | None) -> BuildReport:
+    """Build and sign a registry as the ``registry.toml`` in its source says."""
+    settings = read_settings(registry)
+    if settings.output is None:
+        raise Problem("registry-invalid", file="registry.toml", reason="it does not say where to build (output = …)")
+    return build_registry(
+        registry,
+        registry / settings.output,
+        simdeck=simdeck,
+        base_url=settings.base_url,
+        keys=registry / settings.keys if settings.keys else None,
+    )
+
+
 def write_release(release: MadeRelease, registry: Path, record: CheckRecord | None) -> list[Path]:
     """Write wheel, entry and check record into a registry's source; return the files that are new."""
     text = (registry / apps_yaml.FILE).read_text("utf-8")
-    inside = f"releases/{release.app}/{release.wheel.name}"
+    inside = f"releases/{release.app}/{release.file_name}"
     address = f"file:{inside}#sha256={release.wheel_sha256}"
-    if any(f"/{release.wheel.name}" in one for one in apps_yaml.releases(text, release.app)):
+    if any(f"/{release.file_name}" in one for one in apps_yaml.releases(text, release.app)):
         raise Problem("version-published", app=release.app, version=release.version)
     new = apps_yaml.with_release(text, release.app, address)
     written = [registry / inside]

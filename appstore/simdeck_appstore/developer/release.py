@@ -41,6 +41,12 @@ class MadeRelease:
     wheel: Path
     wheel_sha256: str
     lock_sha256: str
+    name: str = ""
+    """What the file is called in a registry, where it lies under another name."""
+
+    @property
+    def file_name(self) -> str:
+        return self.name or self.wheel.name
 
     def to_json(self) -> str:
         """Return the release's own description: what to compare a download with."""

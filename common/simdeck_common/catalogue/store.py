@@ -238,6 +238,45 @@ ENTRIES: dict[str, Entry] = {
         "{app} {version} was not published: {reason}",
         "Mend it; `simdeck app check` says all that was found.",
     ),
+    "publish-not-allowed": Entry(
+        403,
+        "You may not publish here",
+        "You are in none of the groups that may publish into the registry {registry}.",
+        "Ask your administrator, who names them in the site file (publishers of that registry).",
+    ),
+    "registry-not-found": Entry(
+        404,
+        "No such registry",
+        "This site has no registry called {registry} that takes releases.",
+        "`GET /registries` and `simdeck app publish --help` tell of those that take yours.",
+    ),
+    "publish-only-wheels": Entry(
+        422,
+        "Only finished wheels are taken here",
+        "{name} would have to be built, and nobody's build code runs where the registry's keys are.",
+        "Send the wheel that `simdeck app publish` makes. An AiiDAlab app is added by the registry's own people.",
+    ),
+    "publish-unlike": Entry(
+        422,
+        "Not what its description says",
+        "{name} is not the file, app or version that its description names.",
+        "Send both as `simdeck app publish` made them.",
+    ),
+    "publish-unwritable": Entry(
+        503,
+        "The registry cannot be written",
+        "The release could not be put into the registry {registry}: {reason}.",
+        "Nothing was published. Tell your administrator: Simdeck's service must be able to write the registry's folders.",
+    ),
+    "publication-not-found": Entry(
+        404, "No such publication", "You have published nothing under {publication}.", "Look at the list of yours."
+    ),
+    "publication-interrupted": Entry(
+        500,
+        "Publishing was interrupted",
+        "The service ended before {app} {version} was taken, and what was sent is gone.",
+        "Publish it again.",
+    ),
     "lock-failed": Entry(
         422,
         "The packages could not be locked",
