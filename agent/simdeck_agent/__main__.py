@@ -101,6 +101,7 @@ def make(user: str, settings: AgentSettings, home: UserHome) -> AgentApp:
             worker_idle_seconds=settings.worker_idle_seconds,
             clusters=tuple(settings.clusters),
             codes=tuple(settings.codes),
+            pseudopotentials=tuple(settings.pseudopotentials),
             notices=settings.notices,
             policy=settings.policy,
             user=user,

@@ -15,6 +15,7 @@ from simdeck_common.files import write_atomically
 from simdeck_workflows.clusters import RunCluster
 from simdeck_workflows.codes import RunCode
 from simdeck_workflows.policy import NoticeSettings, RunPolicy
+from simdeck_workflows.pseudopotentials import RunFamily
 from simdeck_workflows.storage import Server
 
 
@@ -62,6 +63,9 @@ class AgentSettings(BaseModel):
     )
     codes: list[RunCode] = Field(
         default_factory=list, description="Simulation codes that the site offers, on clusters or on this machine."
+    )
+    pseudopotentials: list[RunFamily] = Field(
+        default_factory=list, description="Families of pseudopotentials that the site offers, as read at its start."
     )
     notices: NoticeSettings = Field(
         default_factory=NoticeSettings, description="How people are told that their runs have ended."

@@ -17,6 +17,7 @@ from simdeck_workflows.policy import GroupLimit, NoticeSettings, RunPolicy, make
 from simdeck_hub.places import Checkout, DataFolder, hub_python
 from simdeck_hub.site_codes import run_codes, write_offered
 from simdeck_hub.site_file import Site
+from simdeck_hub.site_pseudopotentials import run_families
 from simdeck_hub.site_publishing import write_receivers
 from simdeck_hub.site_sections import RegistrySection
 
@@ -46,6 +47,7 @@ def write_agent_settings(
         "notices": notices(site),
         "clusters": clusters,
         "codes": run_codes(site.codes, tuple(cluster.name for cluster in clusters)),
+        "pseudopotentials": run_families(site.pseudopotentials),
         "postgresql": site.storage.server(on_site=site.on_site),
         "prepare": prepare(data, site, site_file),
         "site": SiteAgents(program=launcher(site)) if site.on_site else None,

@@ -17,9 +17,11 @@ from simdeck_appstore.policy import AppPolicy
 from simdeck_clusters.settings import ClusterSettings, Environment, Policy, Preset, SiteResources
 from simdeck_common.problems import Problem
 
+from simdeck_hub import site_pseudopotentials
 from simdeck_hub.auth_settings import AuthSection
 from simdeck_hub.site_codes import CodeSection, fault_of
 from simdeck_hub.site_errors import explain, refusal
+from simdeck_hub.site_pseudopotentials import PseudopotentialSection
 from simdeck_hub.site_runs import NoticesSection, RunsSection
 from simdeck_hub.site_sections import (
     AgentSection,
@@ -60,6 +62,7 @@ class Site(Section):
     clusters: tuple[ClusterSettings, ...] = ()
     environments: tuple[Environment, ...] = ()
     codes: tuple[CodeSection, ...] = ()
+    pseudopotentials: tuple[PseudopotentialSection, ...] = ()
     presets: tuple[Preset, ...] = ()
     policies: tuple[Policy, ...] = ()
 
@@ -75,6 +78,8 @@ class Site(Section):
         if twice is not None:
             raise ValueError(f'the registry "{twice}" stands twice; give each a name of its own')
         if fault := fault_of(self.codes, tuple(cluster.name for cluster in self.clusters)):
+            raise ValueError(fault)
+        if fault := site_pseudopotentials.fault_of(self.pseudopotentials):
             raise ValueError(fault)
         if self.hub.internal_tls and not self.on_site:
             raise ValueError("hub.internal_tls = true is not supported where servers run on this machine; leave it out")

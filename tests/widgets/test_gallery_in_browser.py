@@ -32,6 +32,7 @@ pytestmark = [
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Server]:
+    SHOTS.mkdir(parents=True, exist_ok=True)
     apps = tmp_path / "apps"
     package = apps / "gallery" / "versions" / "1.0" / "env" / "lib" / "python3.11" / "site-packages" / "simdeck_gallery"
     shutil.copytree(ROOT / "apps" / "gallery" / "simdeck_gallery", package)
@@ -103,7 +104,6 @@ async def test_every_part_of_the_gallery_answers_and_axe_finds_nothing(server: S
         await expect(page.locator(f".sd-example-{plot} .sdk-plot-area[data-ready]")).to_be_visible(timeout=30_000)
 
     await page.evaluate(AXE.read_text())
-    SHOTS.mkdir(parents=True, exist_ok=True)
     for width, scheme in ((1280, "light"), (1280, "dark"), (390, "light"), (390, "dark")):
         await page.set_viewport_size({"width": width, "height": 900})
         await page.evaluate("scheme => { document.documentElement.dataset.theme = scheme; }", scheme)

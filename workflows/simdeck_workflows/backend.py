@@ -18,7 +18,7 @@ from typing import Any
 from simdeck_common.layout import UserHome
 from simdeck_common.problems import Problem
 
-from simdeck_workflows import clusters, codes, policy
+from simdeck_workflows import clusters, codes, policy, pseudopotentials
 from simdeck_workflows.backend_keeping import Keeping
 from simdeck_workflows.backend_parts import check, pieces, release, title_of
 from simdeck_workflows.clusters import RunCluster
@@ -37,6 +37,7 @@ from simdeck_workflows.models import (
 )
 from simdeck_workflows.notices import Notices
 from simdeck_workflows.policy import NoticeSettings, RunPolicy
+from simdeck_workflows.pseudopotentials import RunFamily
 from simdeck_workflows.run_records import Records
 from simdeck_workflows.ssh_keys import KeyStore
 from simdeck_workflows.store import Store, digest, new_run
@@ -62,6 +63,7 @@ class BackendSettings:
     worker_idle_seconds: float = 600.0
     clusters: tuple[RunCluster, ...] = ()
     codes: tuple[RunCode, ...] = ()
+    pseudopotentials: tuple[RunFamily, ...] = ()
     notices: NoticeSettings = field(default_factory=NoticeSettings)
     policy: RunPolicy = field(default_factory=RunPolicy)
     user: str = ""
@@ -75,6 +77,7 @@ class Backend(Keeping):
         self._home = home
         self._clusters = settings.clusters
         self._codes = settings.codes
+        self._families = settings.pseudopotentials
         self._policy = settings.policy
         self._user = settings.user
         self._store = Store(home.workflows / "runs.sqlite")
@@ -98,6 +101,7 @@ class Backend(Keeping):
         """Begin to look after the worker: one is started at once if runs are unfinished."""
         changed = clusters.write(self._home, self._clusters)
         changed = codes.write(self._home, self._codes) or changed
+        changed = pseudopotentials.write(self._home, self._families) or changed
         if policy.write(self._home, self._user, self._policy) or changed:
             # A worker that lives knows the clusters and limits of before.
             await self._supervisor.end_worker()

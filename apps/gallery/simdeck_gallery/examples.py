@@ -147,6 +147,8 @@ def run_monitor() -> Any:
     model = RunModel(api)
 
     def where(run):
+        if run.ended:
+            return "", 1.0
         step = run.progress[-1]["step"] if run.progress else 0
         return f"Step {step} of 12", step / 12
 

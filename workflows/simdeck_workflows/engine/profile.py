@@ -93,9 +93,10 @@ def load(home: UserHome) -> Any:
     computer_for(home)
     for cluster in clusters.read(clusters.file_of(home)):
         computer_for(home, cluster)
-    from simdeck_workflows.engine import codes
+    from simdeck_workflows.engine import codes, pseudopotentials
 
     codes.provision(home)
+    pseudopotentials.provision(home)
     return profile
 
 
