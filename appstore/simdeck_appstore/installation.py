@@ -19,6 +19,7 @@ from simdeck_common.generations import Need
 from simdeck_common.layout import private_dir
 from simdeck_common.problems import Problem
 
+from simdeck_appstore import command_package
 from simdeck_appstore.failures import problem_of, problem_of_check, problem_of_error, with_tail
 from simdeck_appstore.fitness import VerifiedEnvironment, check_versions
 from simdeck_appstore.generations import Generations
@@ -218,6 +219,11 @@ class Installation:
         lines = self.stage / "app.txt"
         lines.write_text(wheel, "utf-8")
         self._install(lines, "--python", str(self._python()), "--no-deps", "--target", str(self.tree / "workflows"))
+        release = self.release
+        try:
+            command_package.write(self.tree / "workflows", release.version, release.workflows, release.commands)
+        except ValueError as error:
+            raise Problem("app-broken", app=self.document.title, version=release.version, reason=str(error)) from None
 
     def _build(self, wheels: list[str]) -> None:
         environment = self.tree / "env"

@@ -15,8 +15,11 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 from pydantic import AfterValidator, Field, ValidationError, model_validator
+from simdeck_common.commands import class_names
 from simdeck_common.problems import Problem
 
+from simdeck_appstore import command_files
+from simdeck_appstore.commands import Command, names_of, spoken
 from simdeck_appstore.entries import (
     KINDS,
     CommandEntry,
@@ -28,73 +31,26 @@ from simdeck_appstore.entries import (
     fault_of_pages,
 )
 from simdeck_appstore.images import check_image
-from simdeck_appstore.lockfile import check_lock, check_requirement
-from simdeck_appstore.texts import fault_of_words
+from simdeck_appstore.lockfile import check_lock
+from simdeck_appstore.manifest_parts import (
+    MODULE,
+    WORKFLOW,
+    Citation,
+    Resources,
+    Sentence,
+    Smoke,
+    VersionText,
+    requirement,
+)
 from simdeck_appstore.toml_lines import line_of
+
+__all__ = ["LOCK_NAME", "Citation", "Manifest", "Project", "Resources", "Smoke", "json_schema", "load_project"]
 
 LOGO_BYTES = 100 * 1024
 SCREENSHOT_BYTES = 1024 * 1024
 LOCK_NAME = "requirements.lock"
-
-
-def _sentence(value: str) -> str:
-    fault = fault_of_words(value)
-    if fault:
-        raise ValueError(fault)
-    return value.strip()
-
-
-def _version(value: str) -> str:
-    try:
-        Version(value)
-    except InvalidVersion:
-        raise ValueError("must be a version number such as 0.1") from None
-    return value
-
-
-def _https(value: str) -> str:
-    if not value.startswith("https://"):
-        raise ValueError("must be an https:// address")
-    return value
-
-
-def _requirement(value: str) -> str:
-    fault = check_requirement(value)
-    if fault:
-        raise ValueError(fault)
-    return value.strip()
-
-
-Sentence = Annotated[str, AfterValidator(_sentence)]
-VersionText = Annotated[str, AfterValidator(_version)]
-HttpsUrl = Annotated[str, AfterValidator(_https)]
-MODULE = r"^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)*$"
-WORKFLOW = r"^[A-Za-z_][A-Za-z0-9_-]*(\.[A-Za-z_][A-Za-z0-9_-]*)+$"
-
-
-class Resources(Strict):
-    """What one page of the app wants of the Jupyter server."""
-
-    cores: int = Field(1, ge=1, le=1024, description="Processor cores.")
-    memory: str = Field(
-        "1 GiB", pattern=r"^[1-9][0-9]* (MiB|GiB)$", description="Memory, such as “512 MiB” or “2 GiB”."
-    )
-
-
-class Citation(Strict):
-    """How to cite the app or what it stands on."""
-
-    text: Sentence = Field(description="The reference as it is printed.")
-    doi: str | None = Field(None, pattern=r"^10\.[0-9]{4,9}/\S+$", description="DOI without https://doi.org/.")
-    url: HttpsUrl | None = Field(None, description="An https address, where there is no DOI.")
-
-
-class Smoke(Strict):
-    """A short run of one of the app's workflows: the checks start it and wait for its end."""
-
-    workflow: Annotated[str, Field(pattern=WORKFLOW)] = Field(description="One of the app's workflows.")
-    inputs: dict[str, Any] = Field({}, description="Its inputs, as the REST API takes them.")
-    seconds: int = Field(300, ge=1, le=3600, description="It must have finished after that time.")
+PREFIX = "simdeck-app-"
+"""What the names of app projects begin with; without it they are the app's own."""
 
 
 class Manifest(Strict):
@@ -109,6 +65,11 @@ class Manifest(Strict):
     pages: list[Page] = Field(
         [], max_length=12, description="Pages of a notebook app that has several; the entry's may be among them."
     )
+    parameters: list[Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,63}$")]] = Field(
+        [],
+        max_length=16,
+        description="Names that links into the app may give values to, such as “structure”; kept while it is installed.",
+    )
     categories: list[Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]] = Field(
         [], max_length=8, description="Ids from the registry's categories.yaml."
     )
@@ -120,7 +81,10 @@ class Manifest(Strict):
     workflows: list[Annotated[str, Field(pattern=WORKFLOW)]] = Field(
         [], description="AiiDA entry points (group aiida.workflows) that the app brings."
     )
-    backend: list[Annotated[str, AfterValidator(_requirement)]] = Field(
+    commands: list[Command] = Field(
+        [], max_length=40, description="Programs that become workflows without a line of Python; see below."
+    )
+    backend: list[Annotated[str, AfterValidator(requirement)]] = Field(
         [],
         max_length=20,
         description="Packages that the workflow modules import beside AiiDA, ASE and NumPy, such as "
@@ -148,9 +112,12 @@ class Manifest(Strict):
             values = getattr(self, name)
             if len(set(values)) != len(values):
                 raise ValueError(f"{name} names something twice")
-        if self.backend and not self.workflows:
+        if len({class_names(command.name) for command in self.commands}) != len(self.commands):
+            raise ValueError("commands names something twice")
+        if self.backend and not self.workflows and not self.commands:
             raise ValueError("backend names packages, but there are no workflows that could use them")
-        if self.smoke is not None and self.smoke.workflow not in self.workflows:
+        known = {*self.workflows, *(command.name for command in self.commands)}
+        if self.smoke is not None and not known & {self.smoke.workflow, self.smoke.workflow.rpartition(".")[2]}:
             raise ValueError(f"smoke.workflow {self.smoke.workflow} is not among the workflows")
         fault = fault_of_pages(self.entry.kind, getattr(self.entry, "path", ""), self.pages)
         if fault:
@@ -173,6 +140,10 @@ class Project:
 
     def path(self, inside: str) -> Path:
         return self.folder / inside
+
+    def commands(self) -> list[dict[str, Any]]:
+        """Return the app's described programs as a release says them."""
+        return command_files.described(self.folder, self.manifest.commands)
 
 
 def json_schema() -> dict[str, Any]:
@@ -198,6 +169,7 @@ def load_project(folder: Path) -> Project:
     reader.check_files(manifest)
     package = reader.package(manifest, name)
     reader.check_workflows(manifest)
+    manifest = reader.with_commands(manifest, name, package)
     reader.check_checks(manifest, package)
     return Project(
         folder=folder.resolve(),
@@ -253,9 +225,9 @@ class _Reader:
         try:
             return Manifest.model_validate(table)
         except ValidationError as error:
-            raise self._from_validation(error) from None
+            raise self._from_validation(error, table) from None
 
-    def _from_validation(self, error: ValidationError) -> Problem:
+    def _from_validation(self, error: ValidationError, table: dict[str, Any]) -> Problem:
         first = error.errors()[0]
         # A discriminated union puts the chosen kind into the location; it is no key of the file.
         where = first["loc"]
@@ -269,7 +241,7 @@ class _Reader:
             reason, hint = "entry needs a kind", 'write entry = {kind = "notebook", path = "my_app/app.ipynb"}'
         else:
             words = first["msg"].removeprefix("Value error, ")
-            name = ".".join(str(part) for part in where) or "the table"
+            name = spoken(where, table) or "the table"
             reason, hint = f"{name}: {words[:1].lower() + words[1:]}", f"change {name}"
         return self.refuse(("tool", "simdeck", *where), reason, hint)
 
@@ -385,6 +357,26 @@ class _Reader:
                     f"{workflow} is not an entry point of this project",
                     f'add it to [project.entry-points."aiida.workflows"], or remove {workflow}',
                 )
+
+    def with_commands(self, manifest: Manifest, project: str, package: str) -> Manifest:
+        """Return the manifest with the workflows that its described programs become, once their files are checked."""
+        if not manifest.commands:
+            return manifest
+        declared = self.entry_points()
+        names = names_of(project.removeprefix(PREFIX), manifest.commands)
+        for number, (command, name) in enumerate(zip(manifest.commands, names, strict=True)):
+            key: tuple[str | int, ...] = ("tool", "simdeck", "commands", number)
+            if any(name in declared.get(group, {}) for group in ("aiida.workflows", "aiida.calculations")):
+                reason = f"{name} is an entry point of this project too"
+                raise self.refuse((*key, "name"), reason, "give the command another name")
+            fault = command_files.fault_of(self.folder, package, command)
+            if fault is not None:
+                raise self.refuse((*key, *fault.where), fault.reason, fault.hint)
+        smoke = manifest.smoke
+        if smoke is not None and smoke.workflow not in {*manifest.workflows, *names}:
+            key = ("tool", "simdeck", "smoke")
+            raise self.refuse(key, f"smoke.workflow {smoke.workflow} is not among the workflows", f"write {names[0]}")
+        return manifest.model_copy(update={"workflows": [*manifest.workflows, *names]})
 
     def check_checks(self, manifest: Manifest, package: str) -> None:
         """Check that ``python -m`` can run each module of ``checks``, and that it is the app's own."""

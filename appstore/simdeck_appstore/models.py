@@ -161,7 +161,8 @@ class Release(Model):
 
     ``tree`` is the archive of an AiiDAlab app; its ``wheel`` is that of the package it may bring, and ``package`` is
     empty. Any other app is its ``wheel`` alone. ``check`` is the record of its check (``checks`` are modules that an
-    install runs), ``changelog`` what changed in it, in Markdown.
+    install runs), ``changelog`` what changed in it, in Markdown. ``commands`` are the described programs among its
+    workflows (:mod:`simdeck_appstore.commands`), read when they are installed.
     """
 
     version: str = Field(pattern=r"^[0-9A-Za-z][0-9A-Za-z.+!-]*$")
@@ -175,6 +176,7 @@ class Release(Model):
     entry: Entry
     resources: Resources = Resources()
     workflows: list[str] = []
+    commands: list[dict[str, Any]] = []
     backend: list[Annotated[str, AfterValidator(_requirement)]] = []
     codes: list[str] = []
     checks: list[str] = []

@@ -148,6 +148,7 @@ def make_record(
         entry=entry,
         resources=Resources(**manifest.resources.model_dump()),
         workflows=manifest.workflows,
+        commands=project.commands(),
         backend=manifest.backend,
         codes=manifest.codes,
         checks=manifest.checks,

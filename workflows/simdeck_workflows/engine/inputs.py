@@ -182,6 +182,17 @@ def _file(value: Mapping[str, Any], field: str) -> Any:
     return orm.SinglefileData(io.BytesIO(data), filename=name)
 
 
+def _files(value: list[Any], field: str) -> Any:
+    """A folder with the files in their order: ``001-first.dat``, so that two may have the same name."""
+    node = orm.FolderData()
+    for number, one in enumerate(value, start=1):
+        if not isinstance(one, Mapping):
+            raise Problem("invalid-input", field=field, detail=f"Number {number} of {field} is no file.")
+        file = _file(one, field)
+        node.base.repository.put_object_from_bytes(file.get_content(mode="rb"), f"{number:03d}-{file.filename}")
+    return node
+
+
 def _existing(uuid: str, field: str) -> Any:
     from aiida.common.exceptions import MultipleObjectsError, NotExistent
 
@@ -215,6 +226,7 @@ _MAKERS: tuple[tuple[Callable[[Any], bool], type, Callable[[Any, str, type], Any
     (_number, orm.Float, lambda v, _f, kind: kind(float(v))),
     (lambda v: isinstance(v, str), orm.Str, lambda v, _f, kind: kind(v)),
     (lambda v: isinstance(v, list), orm.List, lambda v, _f, kind: kind(list=v)),
+    (lambda v: isinstance(v, list), orm.FolderData, lambda v, f, _kind: _files(v, f)),
     (lambda v: isinstance(v, Mapping), orm.StructureData, lambda v, f, _kind: structure(v, f)),
     (lambda v: isinstance(v, Mapping), orm.SinglefileData, lambda v, f, _kind: _file(v, f)),
     (lambda v: isinstance(v, Mapping), orm.Dict, lambda v, _f, kind: kind(dict=dict(v))),

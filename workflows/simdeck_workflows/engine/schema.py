@@ -46,6 +46,7 @@ _STRUCTURE: dict[str, Any] = {
     "oneOf": [{"required": ["name", "content"]}, {"required": ["symbols", "positions"]}],
     "additionalProperties": False,
 }
+_FILES: dict[str, Any] = {"type": "array", "x-simdeck-type": "files", "minItems": 1, "maxItems": 999, "items": _FILE}
 _NODE: dict[str, Any] = {
     "type": "object",
     "x-simdeck-type": "node",
@@ -65,6 +66,7 @@ _TYPES: tuple[tuple[type, dict[str, Any]], ...] = (
     (orm.Dict, {"type": "object"}),
     (orm.StructureData, _STRUCTURE),
     (orm.SinglefileData, _FILE),
+    (orm.FolderData, _FILES),
 )
 
 _RENAMED = {"unit": "x-simdeck-unit", "help": "description", "choices": "enum"}

@@ -18,6 +18,7 @@ from pathlib import Path
 from simdeck_common.layout import private_dir
 from simdeck_common.problems import Problem
 
+from simdeck_appstore import command_package
 from simdeck_appstore.developer.checks.record import app_id
 from simdeck_appstore.hashing import sha256_of
 from simdeck_appstore.kernelspec import kernel_name, write_kernel
@@ -79,6 +80,8 @@ class Generations:
             zipfile.ZipFile(builder.build(project.folder, Path(scratch))) as wheel,
         ):
             wheel.extractall(tree / "workflows")
+        manifest = project.manifest
+        command_package.write(tree / "workflows", project.version, manifest.workflows, project.commands())
         if self.describe_argv is None:
             return
         done = subprocess.run(
