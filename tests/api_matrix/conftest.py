@@ -8,9 +8,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from simdeck_appstore.registry_new import create_registry
 from stack import Stack
 
 from api_matrix.people import People
+
+SITE = """
+[groups]
+makers = ["alice"]
+
+[[registries]]
+name = "ours"
+url = "{registry}/built"
+optional = true
+source = "{registry}/source"
+publishers = ["makers"]
+"""
 
 
 @pytest.fixture(scope="package")
@@ -19,10 +32,13 @@ def people() -> Iterator[People]:
     folder = Path(tempfile.mkdtemp(prefix="sd-matrix-"))
     folder.chmod(0o755)
     try:
-        with Stack(folder, users=["alice", "bob"]) as stack:
+        # A registry that alice may publish into, and bob may not.
+        create_registry(folder / "registry", "Apps of a test")
+        with Stack(folder, users=["alice", "bob"], site=SITE.format(registry=folder / "registry")) as stack:
             stack._short.chmod(0o755)
             made = People(stack)
             made.give_alice()
+            made.publish(folder)
             yield made
     finally:
         shutil.rmtree(folder, ignore_errors=True)

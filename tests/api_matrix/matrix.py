@@ -13,9 +13,9 @@ from typing import Any
 
 METHODS = ("get", "put", "post", "delete", "patch")
 
-OWNED = frozenset({"run_id", "task_id", "key_id", "sweep_id", "share", "ticket", "execution_id"})
+OWNED = frozenset({"run_id", "task_id", "key_id", "sweep_id", "share", "ticket", "execution_id", "publication"})
 """Ids of things that one person has: for everybody else they do not exist."""
-SPOKEN = frozenset({"app", "name", "server", "workflow_id"})
+SPOKEN = frozenset({"app", "name", "server", "workflow_id", "registry"})
 """Names that people give, or that the registry gives: two people may have things of one name, each their own."""
 WITHIN = frozenset({"path"})
 """What lies below the thing that another parameter names."""

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import httpx
-from api_matrix.matrix import Operation, operations
+from simdeck_appstore.developer.release import make_release
 from simdeck_hub import scopes
 from simdeck_hub.hub_api import HubApi
 from simdeck_hub.instance import read_state
 from simdeck_hub.secrets_file import Secrets
 from stack import Stack, wait_for
+
+from api_matrix.matrix import Operation, operations
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "appstore"))
+from synthetic import write_app
 
 API = "/services/deck/api/v1"
 WAAS = "/services/deck/api/hpcwaas"
@@ -23,7 +30,7 @@ HYDROGEN = {
     "structure": {"symbols": ["H", "H"], "positions": [[0.0, 0.0, 0.0], [0.0, 0.0, 0.74]]},
     "frequencies": False,
 }
-DECLARED = ("runs", "runs:read", "apps:install", "apps:read", "server", "admin")
+DECLARED = ("runs", "runs:read", "apps:install", "apps:read", "apps:publish", "server", "admin")
 OPENED_BY = {"runs:read": {"runs:read", "runs"}, "apps:read": {"apps:read", "apps:install"}}
 
 VOLATILE = frozenset(
@@ -87,13 +94,30 @@ class People:
             "app": "molecule", "name": WORKFLOW, "workflow_id": WORKFLOW, "server": "-",
         }  # fmt: skip
 
+    def publish(self, folder: Path) -> None:
+        """Have alice publish an app through the API."""
+        project = write_app(folder / "project", "published")
+        release = make_release(project, folder / "release", Path(sys.executable))
+        with self.client(self.stack.cli_token("alice")) as alice, release.wheel.open("rb") as wheel:
+            answer = alice.post(
+                f"{API}/registries/ours/releases",
+                files={"release": (release.wheel.name, wheel)},
+                data={"manifest": release.to_json()},
+            )
+            assert answer.status_code == 202, answer.text
+            made = answer.json()["id"]
+            wait_for("alice's release", lambda: alice.get(f"{API}/publications/{made}").json()["ended"], 90)
+            ended = alice.get(f"{API}/publications/{made}").json()
+            assert ended["state"] == "done", ended
+        self.things |= {"publication": made, "registry": "ours"}
+
     @property
     def secrets(self) -> list[str]:
         """Words that stand in alice's answers and must stand in nobody else's."""
         return [
             SECRET,
             "/user/alice",
-            *(self.things[name] for name in ("run_id", "sweep_id", "key_id", "task_id", "share")),
+            *(self.things[name] for name in ("run_id", "sweep_id", "key_id", "task_id", "share", "publication")),
         ]
 
     def seen_by_alice(self) -> dict[str, Any]:
