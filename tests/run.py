@@ -135,7 +135,7 @@ def check() -> bool:
     ruff = str(BIN / "ruff")
     return all(
         [
-            run("ruff", [ruff, "check", "."]),
+            run("ruff", [ruff, "check", "--no-cache", "."]),
             run("format", [ruff, "format", "--check", "."]),
             mypy(),
             run("rooms' imports", [str(BIN / "lint-imports")]),
