@@ -60,6 +60,7 @@ def index_entry(app: RegistryApp) -> IndexEntry:
         logo=app.logo.path if app.logo else None,
         latest=app.latest,
         versions=[release.version for release in app.releases],
+        groups={release.version: release.groups for release in app.releases if release.groups},
     )
 
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
 
-KINDS = ("notebook", "command", "static")
+KINDS = ("notebook", "command", "static", "workflow")
 SOCKETS = ("{unix_socket}", "{socket}")
 """What stands in a command for the socket's path: jupyter-server-proxy's word, and a short one."""
 
@@ -87,6 +87,12 @@ class StaticEntry(Strict):
         if "/" not in value:
             raise ValueError("must be a folder inside the app's import package")
         return value
+
+
+class WorkflowEntry(Strict):
+    """The app has no page: its workflows are run from their forms, the command line and REST."""
+
+    kind: Literal["workflow"]
 
 
 def fault_of_pages(kind: str, first: str, pages: list[Page]) -> str | None:

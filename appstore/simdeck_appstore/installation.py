@@ -337,6 +337,7 @@ class Installation:
             resources=release.resources,
             workflows=release.workflows,
             backend=release.backend,
+            groups=release.groups,
             codes=release.codes,
             citations=document.citations,
             kernel=kernel_name(self.folder.app),

@@ -28,6 +28,7 @@ from simdeck_appstore.entries import (
     Page,
     StaticEntry,
     Strict,
+    WorkflowEntry,
     fault_of_pages,
 )
 from simdeck_appstore.images import check_image
@@ -58,9 +59,10 @@ class Manifest(Strict):
 
     title: Sentence = Field(max_length=60, description="The app's name on cards and pages.")
     summary: Sentence = Field(max_length=200, description="One sentence of what it does.")
-    entry: NotebookEntry | CommandEntry | StaticEntry = Field(
+    entry: NotebookEntry | CommandEntry | StaticEntry | WorkflowEntry = Field(
         discriminator="kind",
-        description="What opens: kind “notebook” (a Voilà page), “command” (a web program) or “static” (files alone).",
+        description="What opens: kind “notebook” (a Voilà page), “command” (a web program), “static” (files alone) or "
+        "“workflow” (no page: its workflows have their forms).",
     )
     pages: list[Page] = Field(
         [], max_length=12, description="Pages of a notebook app that has several; the entry's may be among them."
@@ -68,7 +70,8 @@ class Manifest(Strict):
     parameters: list[Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_.-]{0,63}$")]] = Field(
         [],
         max_length=16,
-        description="Names that links into the app may give values to, such as “structure”; kept while it is installed.",
+        description="Names that links into the app may give values to, such as “structure”; kept while it is "
+        "being installed.",
     )
     categories: list[Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_-]*$")]] = Field(
         [], max_length=8, description="Ids from the registry's categories.yaml."
@@ -104,11 +107,14 @@ class Manifest(Strict):
     smoke: Smoke | None = Field(None, description="A run of a workflow that shows that the app computes.")
     needs: list[Sentence] = Field([], description="What a person should know before installing, one sentence each.")
     citations: list[Citation] = Field([], description="What to cite in a publication.")
+    groups: list[Annotated[str, Field(pattern=r"^[^\x00-\x20,][^\x00-\x1f,]{0,99}$")]] = Field(
+        [], max_length=20, description="Groups of the site that may have it and run its workflows; empty: everybody."
+    )
     minimum_simdeck: VersionText = Field("0.1", description="Oldest Simdeck that it works with.")
 
     @model_validator(mode="after")
     def _no_twice(self) -> Manifest:
-        for name in ("categories", "methods", "workflows", "backend", "checks", "screenshots"):
+        for name in ("categories", "methods", "workflows", "backend", "checks", "screenshots", "groups"):
             values = getattr(self, name)
             if len(set(values)) != len(values):
                 raise ValueError(f"{name} names something twice")
@@ -119,6 +125,8 @@ class Manifest(Strict):
         known = {*self.workflows, *(command.name for command in self.commands)}
         if self.smoke is not None and not known & {self.smoke.workflow, self.smoke.workflow.rpartition(".")[2]}:
             raise ValueError(f"smoke.workflow {self.smoke.workflow} is not among the workflows")
+        if self.entry.kind == "workflow" and not self.workflows and not self.commands:
+            raise ValueError("entry has no page, and there are no workflows that could be run")
         fault = fault_of_pages(self.entry.kind, getattr(self.entry, "path", ""), self.pages)
         if fault:
             raise ValueError(fault)
@@ -349,13 +357,14 @@ class _Reader:
         return package
 
     def check_workflows(self, manifest: Manifest) -> None:
-        declared = self.entry_points().get("aiida.workflows", {})
+        points = self.entry_points()
+        declared = {**points.get("aiida.workflows", {}), **points.get("simdeck.workflows", {})}
         for number, workflow in enumerate(manifest.workflows):
             if workflow not in declared:
                 raise self.refuse(
                     ("tool", "simdeck", "workflows", number),
                     f"{workflow} is not an entry point of this project",
-                    f'add it to [project.entry-points."aiida.workflows"], or remove {workflow}',
+                    'add it to [project.entry-points."aiida.workflows"], a function to "simdeck.workflows"',
                 )
 
     def with_commands(self, manifest: Manifest, project: str, package: str) -> Manifest:

@@ -67,6 +67,12 @@ class StaticEntry(Model):
     path: str
 
 
+class WorkflowEntry(Model):
+    """An app without a page: its workflows alone."""
+
+    kind: Literal["workflow"] = "workflow"
+
+
 class AiidalabEntry(Model):
     """The pages of an AiiDAlab app: a tree of notebooks as its author wrote it, with a banner that leads to them.
 
@@ -81,7 +87,9 @@ class AiidalabEntry(Model):
     post_install: bool = False
 
 
-Entry = Annotated[NotebookEntry | CommandEntry | StaticEntry | AiidalabEntry, Field(discriminator="kind")]
+Entry = Annotated[
+    NotebookEntry | CommandEntry | StaticEntry | WorkflowEntry | AiidalabEntry, Field(discriminator="kind")
+]
 
 
 class Resources(Model):
@@ -148,11 +156,15 @@ class CheckItem(Model):
 
 
 class CheckRecord(Model):
-    """What the check of a release found; ``when`` is ISO 8601 UTC, ``python`` the Python it ran on."""
+    """What the check of a release found; ``when`` is ISO 8601 UTC.
+
+    ``python`` and ``simdeck`` are the versions of the Python and the Simdeck that checked.
+    """
 
     passed: bool
     when: str
     python: str = ""
+    simdeck: str = ""
     items: list[CheckItem] = []
 
 
@@ -162,7 +174,8 @@ class Release(Model):
     ``tree`` is the archive of an AiiDAlab app; its ``wheel`` is that of the package it may bring, and ``package`` is
     empty. Any other app is its ``wheel`` alone. ``check`` is the record of its check (``checks`` are modules that an
     install runs), ``changelog`` what changed in it, in Markdown. ``commands`` are the described programs among its
-    workflows (:mod:`simdeck_appstore.commands`), read when they are installed.
+    workflows (:mod:`simdeck_appstore.commands`), read when they are installed. ``groups``: who may have it; empty:
+    everybody.
     """
 
     version: str = Field(pattern=r"^[0-9A-Za-z][0-9A-Za-z.+!-]*$")
@@ -181,9 +194,11 @@ class Release(Model):
     codes: list[str] = []
     checks: list[str] = []
     needs: list[str] = []
+    parameters: list[str] = []
     source: str | None = None
     changelog: str = ""
     released: str | None = None
+    groups: list[str] = []
     check: CheckRecord | None = None
 
     @model_validator(mode="after")
@@ -239,7 +254,7 @@ class IndexEntry(Model):
     """One app in the store's list.
 
     ``codes``, ``healthy`` (the check's outcome, None: not checked) are those of the latest release; ``text`` holds the
-    description's words for the search.
+    description's words for the search. ``groups``: for each restricted version, who may have it.
     """
 
     id: str
@@ -255,6 +270,7 @@ class IndexEntry(Model):
     logo: str | None = None
     latest: str
     versions: list[str]
+    groups: dict[str, list[str]] = {}
 
 
 class BuildProblem(Model):
@@ -302,7 +318,8 @@ class VersionRecord(Model):
     """``app.json`` of one installed version: everything needed to show and open it without a registry.
 
     Paths (``python``, ``entry.file``, ``entry.tree``, ``logo_file``) are relative to the version's folder.
-    ``backend`` is what its workflows need beside what every workflow backend has.
+    ``backend`` is what its workflows need beside what every workflow backend has; ``groups``, where there are any, are
+    who may run them.
     ``post_install`` says what became of an AiiDAlab app's script; ``pending``: the install was cut short in it.
     """
 
@@ -315,6 +332,7 @@ class VersionRecord(Model):
     resources: Resources = Resources()
     workflows: list[str] = []
     backend: list[str] = []
+    groups: list[str] = []
     codes: list[str] = []
     citations: list[Citation] = []
     python: str = "env/bin/python"

@@ -114,11 +114,20 @@ def is_version_offered(policy: AppPolicy, app: str, version: str) -> bool:
     return True
 
 
+def is_for(restricted: Collection[str], groups: Collection[str] | None) -> bool:
+    """Say whether what is ``restricted`` to groups (empty: not at all) is for members of ``groups``; None: anybody."""
+    return groups is None or not restricted or not set(restricted).isdisjoint(groups)
+
+
 def offered(policy: AppPolicy, document: RegistryApp, groups: Collection[str] | None) -> RegistryApp | None:
     """Return ``document`` with the releases that the site offers to members of ``groups``; None for none."""
     if not is_offered(policy, document.id, groups):
         return None
-    kept = [release for release in document.releases if is_version_offered(policy, document.id, release.version)]
+    kept = [
+        release
+        for release in document.releases
+        if is_version_offered(policy, document.id, release.version) and is_for(release.groups, groups)
+    ]
     if len(kept) == len(document.releases):
         return document
     if not kept:
@@ -131,7 +140,11 @@ def offered_entry(policy: AppPolicy, entry: IndexEntry, groups: Collection[str] 
     """Return the store's card of an app as :func:`offered` returns its document."""
     if not is_offered(policy, entry.id, groups):
         return None
-    kept = [version for version in entry.versions if is_version_offered(policy, entry.id, version)]
+    kept = [
+        version
+        for version in entry.versions
+        if is_version_offered(policy, entry.id, version) and is_for(entry.groups.get(version, ()), groups)
+    ]
     if len(kept) == len(entry.versions):
         return entry
     if not kept:

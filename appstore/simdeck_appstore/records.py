@@ -25,13 +25,14 @@ from simdeck_appstore.models import (
     Release,
     Resources,
     StaticEntry,
+    WorkflowEntry,
 )
 from simdeck_appstore.seen import Seen
 from simdeck_appstore.sources import ReleaseSpec, locate
 from simdeck_appstore.texts import fault_of_description
 from simdeck_appstore.wheels import WheelBuilder, WheelInfo, inspect_wheel, unpack_description
 
-RECORD_FORMAT = "2"
+RECORD_FORMAT = "3"
 
 
 class ReleaseRecord(BaseModel):
@@ -153,9 +154,11 @@ def make_record(
         codes=manifest.codes,
         checks=manifest.checks,
         needs=manifest.needs,
+        parameters=manifest.parameters,
         source=spec.url if spec.url.startswith(("https:", "git+https:")) else None,
         changelog=changes,
         released=day,
+        groups=manifest.groups,
     )
     return ReleaseRecord(
         key=key,
@@ -185,6 +188,8 @@ def entry_of(manifest: Manifest) -> Entry:
     if given.kind == "notebook":
         pages = [PageEntry(path=page.path, title=page.title) for page in manifest.pages]
         return NotebookEntry(path=given.path, pages=pages)
+    if given.kind == "workflow":
+        return WorkflowEntry()
     return StaticEntry(path=given.path) if given.kind == "static" else CommandEntry(command=given.command)
 
 

@@ -132,7 +132,7 @@ class Registries:
 
     def seen_by(self, groups: Collection[str] | None) -> View:
         """Return the store as members of ``groups`` see it; None: whoever looks after the site."""
-        return View(self, None if groups is None else rules.relevant(self.policy, groups))
+        return View(self, None if groups is None else frozenset(groups))
 
     def app(self, app: str) -> RegistryApp:
         """Return what is known of ``app``, whoever may see it; raises as :meth:`View.app`."""
@@ -176,6 +176,10 @@ class Registries:
             What the first registry says, when none of them can be read.
         """
         merged = self._read()
+        if groups is not None:
+            # Whoever differs in other groups sees the same.
+            named = {group for entry in merged.index.apps for allowed in entry.groups.values() for group in allowed}
+            groups = rules.relevant(self.policy, groups) | (groups & named)
         with self._lock:
             if groups not in merged.seen:
                 if len(merged.seen) > 256:

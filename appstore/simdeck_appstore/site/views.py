@@ -17,6 +17,7 @@ KINDS = {
     "command": "Web program",
     "aiidalab": "AiiDAlab app",
     "static": "Files for the browser",
+    "workflow": "Workflow without a page",
 }
 
 
