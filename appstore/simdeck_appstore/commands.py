@@ -53,9 +53,15 @@ def _glob(value: str) -> str:
     return found
 
 
-def _program(value: str) -> str:
+def _fault_of_program(value: str) -> str | None:
     if not re.match(r"^(/[A-Za-z0-9_./+@%=:-]*/)?[A-Za-z0-9_][A-Za-z0-9_.+-]*$", value) or ".." in value.split("/"):
-        raise ValueError("must be a program's name, a code's label or a whole path, without arguments")
+        return "must be a program's name, a code's label or a whole path, without arguments"
+    return None
+
+
+def _program(value: str) -> str:
+    if fault := _fault_of_program(value):
+        raise ValueError(fault)
     return value
 
 
@@ -258,6 +264,14 @@ class Command(Strict):
         description="argv with {placeholders}, never a shell. A list in the list is left out where an input in it has "
         "no value, or is a bool that is off and whose false is “”.",
     )
+    before: list[Annotated[list[Argument], Field(min_length=1)]] = Field(
+        [],
+        max_length=10,
+        description="Argument lists, program first, that run before it in the same job; one that fails ends it.",
+    )
+    after: list[Annotated[list[Argument], Field(min_length=1)]] = Field(
+        [], max_length=10, description="… and after it, also when it has failed; how they end does not count."
+    )
     inputs: dict[Name, Input] = Field({}, max_length=60, description="The inputs by name.")
     files: dict[FileName, InputFile] = Field(
         {}, max_length=40, description="Input files by name, with {placeholders} in their text."
@@ -303,7 +317,11 @@ class Command(Strict):
                 yield f"resources.cores names {asked}, which is no input of the type int that always has a value"
 
     def _faults_of_places(self) -> Iterator[str]:
-        for argument in self.arguments:
+        for words in [*self.before, *self.after]:
+            fault = _fault_of_program(words[0])
+            if fault:
+                yield f"{words[0]!r} {fault}"
+        for argument in [*self.arguments, *self.before, *self.after]:
             for word in [argument] if isinstance(argument, str) else argument:
                 yield from self._faults_of_text(word, f"the argument {word!r}", whole=True)
         for name, file in self.files.items():

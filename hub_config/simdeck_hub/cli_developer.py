@@ -43,6 +43,23 @@ def new(name: str, folder: Path | None, kind: str, title: str, lock: bool) -> No
     click.echo(f"Next: simdeck app dev {made}")
 
 
+@app.command("import-software")
+@click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.option("--project", type=click.Path(path_type=Path), default=".", help="The app's folder; default: here.")
+@click.option("--name", default="", help="What the command is called; default: as the file.")
+@click.option("--show", is_flag=True, help="Print the table only; write nothing.")
+def import_software(file: Path, project: Path, name: str, show: bool) -> None:
+    """Add the program that a PyCOMPSs description (the JSON of @software) is of to an app's manifest."""
+    from simdeck_appstore.software import add_to_project, as_toml, read_software
+
+    command = read_software(file, name)
+    if show:
+        click.echo(as_toml(command), nl=False)
+        return
+    changed = add_to_project(project, command)
+    click.echo(f"Added {command.name} to {changed}: look at the types of its inputs, then run `simdeck app check`.")
+
+
 @app.command("lock")
 @click.argument("project", type=click.Path(path_type=Path), default=".")
 @click.option("--upgrade", is_flag=True, help="Take the newest versions; else earlier pins are kept.")
@@ -151,12 +168,16 @@ def chromium() -> Path | None:
 @click.option("--checks/--no-checks", default=True, help="Check the release first; what fails is not published.")
 def publish(project: Path, registry: str, output: Path | None, branch: bool, checks: bool) -> None:
     """Make a release and offer it: at once in a registry of this site or a folder, for git as a patch to propose."""
+    offer(project, registry, output or project / "dist", branch=branch, checks=checks)
+
+
+def offer(project: Path, registry: str, folder: Path, *, branch: bool, checks: bool) -> None:
+    """Make the project's release in ``folder``, check it, and bring it into the registry, or on its way there."""
     from simdeck_appstore.developer.publish import is_git, propose, push
     from simdeck_appstore.developer.release import make_release
 
     from simdeck_hub.cli_publishing import registry_name, send
 
-    folder = output or project / "dist"
     release = make_release(project, folder, Path(sys.executable))
     click.echo(f"Made {release.wheel} (sha256 {release.wheel_sha256}).")
     record = run_checks(project, release.wheel, Path(registry)) if checks else None

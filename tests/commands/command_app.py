@@ -89,6 +89,17 @@ ECHO: dict[str, Any] = {
     },
 }
 
+BESIDE: dict[str, Any] = {
+    "name": "beside",
+    "command": "cat",
+    "arguments": ["copy of it.txt"],
+    "before": [["cp", "text.txt", "copy of it.txt"], ["test", "{ok}", "=", "yes"]],
+    "after": [["rm", "copy of it.txt"], ["false"]],
+    "inputs": {"ok": {"type": "str"}},
+    "files": {"text.txt": {"text": "it's {ok}"}},
+    "outputs": {"said": {"from": "stdout", "last_line": True, "type": "str"}},
+}
+
 READING = '''"""Reads what echo.py says."""
 import json
 def read(folder, inputs):
@@ -103,7 +114,7 @@ def install(apps: Path, toy: ModuleType, version: str = "1.0") -> Path:
     workflows = folder / "workflows"
     workflows.mkdir(parents=True)
     (workflows / "echo_reading.py").write_text(READING)
-    commands = [described(Command.model_validate(one), {}) for one in (MEAN, WAIT, ECHO)]
+    commands = [described(Command.model_validate(one), {}) for one in (MEAN, WAIT, ECHO, BESIDE)]
     names = [f"described.{one['name']}" for one in commands]
     command_package.write(workflows, version, names, commands)
     python = folder / "env" / "bin" / "python"

@@ -78,6 +78,15 @@ async def test_an_identical_run_is_taken_from_the_one_before(bench: Oven) -> Non
     assert again.summary == first.summary
 
 
+async def test_programs_before_it_prepare_the_folder_and_one_that_fails_ends_the_job(bench: Oven) -> None:
+    run = await bench.end(submit(bench, "beside", ok="yes"))
+    assert (run.state, run.problem) == (RunState.FINISHED, None)
+    assert bench.backend.outputs(run.id) == {"said": "it's yes"}
+    failed = await bench.end(submit(bench, "beside", ok="no"))
+    assert failed.problem is not None
+    assert "test ended with the exit status 1." in failed.problem["detail"]
+
+
 async def test_a_cancelled_run_leaves_no_program_behind(bench: Oven, tmp_path: Path) -> None:
     run = submit(bench, "wait", ledger=str(tmp_path / "ledger"))
     await until(lambda: (tmp_path / "ledger").exists())
@@ -89,7 +98,7 @@ async def test_a_cancelled_run_leaves_no_program_behind(bench: Oven, tmp_path: P
 async def test_a_job_that_was_taken_away_is_started_again(bench: Oven, tmp_path: Path) -> None:
     ledger = tmp_path / "ledger"
     run = submit(bench, "wait", ledger=str(ledger), seconds=2)
-    await until(ledger.exists)
+    await until(lambda: ledger.exists() and ledger.read_text())
     for pid in bench.living_jobs():
         os.killpg(pid, signal.SIGKILL)
     assert (await bench.end(run)).state is RunState.FINISHED

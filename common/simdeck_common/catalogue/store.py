@@ -190,6 +190,24 @@ ENTRIES: dict[str, Entry] = {
         "There is no template called {kind}.",
         "Choose one of: {known}.",
     ),
+    "software-unreadable": Entry(
+        422,
+        "The description cannot be read",
+        "{file} is no description of a program: {reason}.",
+        "Give the JSON file of a PyCOMPSs @software description.",
+    ),
+    "software-unsupported": Entry(
+        422,
+        "The description says something that has no counterpart here",
+        "{file} has {what}, which cannot be taken over: {why}.",
+        "Take it out of the file, or write the command by hand; docs/apps.md, “A program without glue”, lists every key.",
+    ),
+    "command-taken": Entry(
+        409,
+        "There is such a command already",
+        "The manifest has a command called {name} already.",
+        "Nothing was written. Choose another name with --name.",
+    ),
     "folder-taken": Entry(
         409,
         "The folder is not empty",

@@ -80,7 +80,7 @@ class CommandCalculation(CalcJob):  # type: ignore[misc]
         code.stderr_name = plan.STDERR
         info = CalcInfo()
         info.codes_info = [code]
-        info.append_text = f"echo $? > {plan.STATUS}"
+        info.prepend_text, info.append_text = made.prepend_text(), made.append_text()
         info.retrieve_list = [
             (source, ".", None if plan.is_pattern(source) else source.count("/") + 1)
             for source in plan.sources(description)
@@ -126,15 +126,16 @@ class CommandParser(Parser):  # type: ignore[misc]
     def parse(self, **_: Any) -> ExitCode | None:
         """Read what was brought back."""
         description = self.node.inputs.command.get_dict()
-        status = self._text(plan.STATUS).strip()
+        status, _space, beside = self._text(plan.STATUS).strip().partition(" ")
         self._tell(plan.STREAMS)
         missing = self._hand_out(description)
         if not status.isdigit():
             return self.exit_codes.ERROR_INTERRUPTED
-        if int(status) not in (description.get("success") or [0]):
-            lines = [line.strip() for line in self._text(plan.STDERR).splitlines() if line.strip()]
+        if beside or int(status) not in (description.get("success") or [0]):
+            said = self._text(plan.STDERR) if not beside else str(self.node.get_scheduler_stderr() or "")
+            lines = [line.strip() for line in said.splitlines() if line.strip()]
             computer = "this machine" if self.node.computer.label == "localhost" else self.node.computer.label
-            words = plan.failure(description, int(status), lines[-1] if lines else "", computer)
+            words = plan.failure(description, int(status), lines[-1] if lines else "", computer, beside)
             return self.exit_codes.ERROR_PROGRAM_FAILED.format(message=words)
         if missing:
             return self.exit_codes.ERROR_RESULT_MISSING.format(message=missing[0])
@@ -312,8 +313,8 @@ def _given(value: Any, output: Mapping[str, Any], folder: Path) -> Any:
 
 def _plain(node: Any, description: Mapping[str, Any]) -> dict[str, Any]:
     """The run's inputs that are values."""
-    names = (description.get("inputs") or {}).keys()
-    return {name: node.inputs[name].value for name in names if hasattr(node.inputs.get(name), "value")}
+    given = {name: node.inputs[name] for name in description.get("inputs") or {} if name in node.inputs}
+    return {name: found.value for name, found in given.items() if hasattr(found, "value")}
 
 
 def _title(name: str, output: Mapping[str, Any]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -21,6 +20,7 @@ from simdeck_workflows.engine.commands.calculation import (
     add_inputs,
     add_outputs,
 )
+from simdeck_workflows.engine.commands.plan import for_double_quotes, refusal
 
 MAX_ATTEMPTS = 3
 """How often a job is started that ended without a word: its machine restarted, or took it away."""
@@ -39,6 +39,7 @@ class CommandWorkChain(WorkChain):  # type: ignore[misc]
         spec.input("code", valid_type=orm.AbstractCode, help="The Python of the app's environment.")
         add_inputs(spec, cls.COMMAND, defaults=True)
         add_outputs(spec, cls.COMMAND)
+        spec.inputs.validator = cls.check_together
         spec.outline(cls.prepare, while_(cls.is_unfinished)(cls.start_program, cls.look_at_it), cls.hand_out)
         spec.exit_code(410, "ERROR_PROGRAM_FAILED", message="{message}")
         spec.exit_code(420, "ERROR_RESULT_MISSING", message="{message}")
@@ -47,6 +48,13 @@ class CommandWorkChain(WorkChain):  # type: ignore[misc]
             message="The program was interrupted {times} times and has been given up. If the machine did not restart, "
             "it may be short of memory.",
         )  # fmt: skip
+
+    @classmethod
+    def check_together(cls, inputs: Any, _: Any) -> str | None:
+        """Say which value the program cannot be given."""
+        values = {name: getattr(inputs[name], "value", None) for name in inputs if inputs[name] is not None}
+        found = refusal(cls.COMMAND, values)
+        return f"{found[0]}: {found[1]}" if found else None
 
     def prepare(self) -> None:
         """Begin with the first attempt."""
@@ -95,7 +103,8 @@ class CommandWorkChain(WorkChain):  # type: ignore[misc]
         beside = Path(self.inputs.code.filepath_executable).parent
         if Path(code.filepath_executable).parent == beside:
             # A program of the app's environment may start others of it.
-            options["prepend_text"] = f'export PATH={shlex.quote(str(beside))}:"$PATH"'
+            options["environment_variables"] = {"PATH": f"{for_double_quotes(str(beside))}:$PATH"}
+            options["environment_variables_double_quotes"] = True
         return options
 
     def look_at_it(self) -> ExitCode | None:

@@ -7,6 +7,7 @@ plain: numbers, texts, truths, and for inputs that are files the names they have
 from __future__ import annotations
 
 import re
+import shlex
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -39,11 +40,28 @@ class RefusedValueError(ValueError):
 
 @dataclass(frozen=True)
 class Plan:
-    """What the job does: the words behind the program, files to write, what is read on standard input."""
+    """What the job does: the words behind the program, files to write, what is read on standard input.
+
+    ``before`` and ``after`` are whole argument lists of programs beside it.
+    """
 
     arguments: tuple[str, ...]
     files: Mapping[str, str]
     stdin: str | None
+    before: tuple[tuple[str, ...], ...] = ()
+    after: tuple[tuple[str, ...], ...] = ()
+
+    def prepend_text(self) -> str:
+        """The lines of the job's script before the program; one that fails ends the job with its status."""
+        lines = []
+        for words in self.before:
+            told = f'echo "$simdeck_status" {shlex.quote(PurePosixPath(words[0]).name)} > {STATUS}'
+            lines.append(f'{shlex.join(words)} || {{ simdeck_status=$?; {told}; exit "$simdeck_status"; }}')
+        return "\n".join(lines)
+
+    def append_text(self) -> str:
+        """The lines behind the program: its status is kept, then the programs after it run, whatever it was."""
+        return "\n".join([f"echo $? > {STATUS}", *(shlex.join(words) for words in self.after)])
 
 
 def make(description: Description, values: Mapping[str, Any], resources: Mapping[str, int]) -> Plan:
@@ -69,7 +87,10 @@ def make(description: Description, values: Mapping[str, Any], resources: Mapping
     stdin = description.get("stdin")
     if stdin is not None and (asked := only(stdin)) is not None:
         stdin = values[asked]
-    return Plan(tuple(writer.arguments()), files, stdin)
+    before, after = (
+        tuple(tuple(writer.arguments(one)) for one in description.get(key) or []) for key in ("before", "after")
+    )
+    return Plan(tuple(writer.arguments(description.get("arguments") or [])), files, stdin, before, after)
 
 
 class _Writer:
@@ -77,14 +98,13 @@ class _Writer:
 
     def __init__(self, description: Description, values: Mapping[str, Any], resources: Mapping[str, int]) -> None:
         self.inputs: Mapping[str, Any] = description.get("inputs") or {}
-        self.given = description.get("arguments") or []
         self.values = {name: value for name, value in values.items() if value is not None}
         self.resources = resources
 
-    def arguments(self) -> Iterator[str]:
-        """The words behind the program, in their order."""
+    def arguments(self, given: Sequence[Any]) -> Iterator[str]:
+        """The words of an argument list, in their order."""
         free = False
-        for entry in self.given:
+        for entry in given:
             group = [entry] if isinstance(entry, str) else entry
             if any(self._is_missing(text, len(group) > 1 or not isinstance(entry, str)) for text in group):
                 continue
@@ -129,6 +149,20 @@ class _Writer:
         if isinstance(value, str) and _CONTROL.search(value):
             raise RefusedValueError(place.name, "The text must be one line without control characters.")
         return written(value, place, (given.get("true", "true"), given.get("false", "false")))
+
+
+def refusal(description: Description, values: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Say which input cannot be given to the program, and why; None: all can. Files stand by any name."""
+    known = {
+        name: [name] if given["type"] == "files" else name if given["type"] in FILES else values.get(name)
+        for name, given in (description.get("inputs") or {}).items()
+        if name in values
+    }
+    try:
+        make(description, known, {})
+    except RefusedValueError as error:
+        return error.field, str(error)
+    return None
 
 
 def check(given: Mapping[str, Any], value: Any) -> str | None:
@@ -193,12 +227,12 @@ def for_double_quotes(word: str) -> str:
     return re.sub(r"([\\$`])", r"\\\1", word)
 
 
-def failure(description: Description, status: int, last_line: str, computer: str) -> str:
-    """What an exit status means, in a sentence for people."""
+def failure(description: Description, status: int, last_line: str, computer: str, beside: str = "") -> str:
+    """What an exit status means, in a sentence for people; ``beside`` is the program before it that it is of."""
     words = (description.get("exit_codes") or {}).get(str(status))
-    if words:
+    if words and not beside:
         return str(words)
-    program = PurePosixPath(description["command"]).name
+    program = beside or PurePosixPath(description["command"]).name
     if status == 127:
         return f"The program {program} is not on {computer}. Ask whoever looks after it, or choose another cluster."
     if status == 126:
