@@ -207,8 +207,8 @@ class Store:
             rows = connection.execute(query).all()
         return [Unfinished(run_of(row), row.inputs, row.wanted) for row in rows]
 
-    def begin(self, run_id: str, process: str) -> bool:
-        """Note that the run is now the AiiDA process ``process`` (UUID). False if it was noted before."""
+    def begin(self, run_id: str, process: str, events: Iterable[NewEvent] = ()) -> bool:
+        """Note that the run is now the AiiDA process ``process`` (UUID), and tell. False if it was noted before."""
         with self.writing() as connection:
             changed = connection.execute(
                 sa.update(RUNS)
@@ -217,6 +217,7 @@ class Store:
             ).rowcount
             if changed:
                 _tell(connection, run_id, [_state_event(RunState.RUNNING, _get(connection, run_id).paused)])
+            _tell(connection, run_id, events)
             return bool(changed)
 
     def end(
@@ -228,8 +229,9 @@ class Store:
         problem: dict[str, Any] | None = None,
         outputs: dict[str, Any] | None = None,
         reused: int = 0,
+        events: Iterable[NewEvent] = (),
     ) -> bool:
-        """Note the end of a run, once. False if it had ended before."""
+        """Tell ``events`` and note the end of a run, once. False if it had ended before."""
         if not state.ended:
             raise ValueError(f"{state} is not an end")
         with self.writing() as connection:
@@ -248,8 +250,7 @@ class Store:
                     waiting=None,
                 )
             ).rowcount
-            if changed:
-                _tell(connection, run_id, [_state_event(state, False, problem)])
+            _tell(connection, run_id, [*events, *([_state_event(state, False, problem)] if changed else [])])
             return bool(changed)
 
     def set_waiting(self, run_id: str, waiting: Waiting | None) -> bool:

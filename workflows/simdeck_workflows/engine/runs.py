@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -30,10 +31,13 @@ from simdeck_workflows.engine.profile import code_for
 from simdeck_workflows.engine.scheduler import job_in, kill, processes_of
 from simdeck_workflows.engine.slurm_commands import SchedulerSilentError
 from simdeck_workflows.models import Run, RunState, Waiting
-from simdeck_workflows.store import PRIORITIES, Store, Unfinished
+from simdeck_workflows.steps import processes
+from simdeck_workflows.store import PRIORITIES, NewEvent, Store, Unfinished
 
 LOG = logging.getLogger(__name__)
 
+_THOROUGH_EVERY = 4.0
+_KNOWN_PROCESSES = 100_000
 _TERMINAL = frozenset({"finished", "excepted", "killed"})
 _KILL_PATIENCE = 5.0
 
@@ -47,6 +51,8 @@ def process_class(name: str) -> Any:
             continue
         if isinstance(found, type):
             return found
+    if (function := processes.process_class(name)) is not None:
+        return function
     raise Problem("workflow-not-found", workflow=name)
 
 
@@ -64,6 +70,8 @@ class Runs:
         self._adoptable: dict[str, Any] = {}
         self._at_work: dict[str, asyncio.Task[None]] = {}
         self._cleared: set[str] = set()
+        self._rested: set[str] = set()
+        self._thorough_at = 0.0
         self.tails = Tails(store)
         self.is_stale: Callable[[str], bool] = lambda app: False
         self.hand_over: Callable[[], None] = lambda: None
@@ -83,9 +91,15 @@ class Runs:
     # --- what is wanted ------------------------------------------------------------------------------------------
 
     async def look(self) -> None:
-        """Bring every unfinished run a step towards what is wanted of it."""
+        """Bring every unfinished run a step towards what is wanted of it.
+
+        What was asked for is seen at each look. Runs of which nothing is wanted tell by themselves when they change;
+        whether they really do is looked at now and then, and not more than a tenth of the time.
+        """
+        begun = time.monotonic()
+        thorough = begun >= self._thorough_at
         for item in self._store.unfinished():
-            if item.run.id in self._at_work:
+            if item.run.id in self._at_work or not (thorough or self._wants(item)):
                 continue
             try:
                 if item.run.state is RunState.ACCEPTED and self.is_stale(item.run.app):
@@ -100,6 +114,20 @@ class Runs:
                 LOG.exception("run %s could not be looked after; it is tried again", item.run.id)
             # Processes of other runs, and callers, get their turn between two runs.
             await asyncio.sleep(0)
+        if thorough:
+            ended = time.monotonic()
+            self._thorough_at = ended + max(_THOROUGH_EVERY, 10 * (ended - begun))
+
+    def _wants(self, item: Unfinished) -> bool:
+        """Whether anything is to be done for a run that goes its way."""
+        run = item.run
+        if run.state is RunState.ACCEPTED or item.wanted is not None or run.id not in self._nodes:
+            return True
+        if run.paused:
+            self._rested.add(run.id)
+            return True
+        # It was resumed: all its processes are to be played.
+        return run.id in self._rested
 
     def validate(self, name: str, values: dict[str, Any], app: str, version: str) -> None:
         """The deep check of inputs, without a run. Raises ``Problem``."""
@@ -137,14 +165,18 @@ class Runs:
             if (pause := self.gate.paused()) is not None:
                 self._say_waiting(run.id, pause)
                 return
-            self._say_waiting(run.id, None)
+            if run.waiting is not None:
+                self._say_waiting(run.id, None)
             node = self._submit(item)
             if node is None:
                 return
+            processes = [node]
+        else:
+            processes = tree.with_descendants(node)
         self._nodes[run.id] = node
-        self._store.begin(run.id, node.uuid)
+        self._run_of[node.pk] = run.id
+        self._store.begin(run.id, node.uuid, self._seen(run.id, processes))
         self._notify(run.id)
-        self._follow(run.id, node)
         LOG.info("run %s is process %s (%s)", run.id, node.pk, run.workflow)
 
     def _submit(self, item: Unfinished) -> Any:
@@ -188,6 +220,8 @@ class Runs:
             rest = [process for process in tree.with_descendants(node) if not process.is_terminated]
             if any(process.paused != run.paused for process in rest if run.paused or process.paused):
                 self._work(run, self._set_paused(run, node))
+            elif not run.paused:
+                self._rested.discard(run.id)
 
     def _work(self, run: Run, doing: Any) -> None:
         task = asyncio.get_running_loop().create_task(doing)
@@ -246,16 +280,21 @@ class Runs:
         run_id = self._owner(pk)
         if run_id is None:
             return
-        node = orm.load_node(pk=pk)
-        if node.is_terminated:
-            self.gate.release(pk)
-        # What it called has ended before it, although a crash may have kept that from being told.
-        self._told(run_id, tree.with_descendants(node) if node.is_terminated else [node])
-        if node.caller is None and tree.state_name(node) in _TERMINAL and run_id not in self._at_work:
+        root = self._nodes.get(run_id)
+        node = root if root is not None and root.pk == pk else orm.load_node(pk=pk)
+        state = tree.state_name(node)
+        if state not in _TERMINAL:
+            self._told(run_id, [node])
+            return
+        self.gate.release(pk)
+        if run_id not in self._at_work and (node is root or node.caller is None):
             run = self._store.get(run_id)
             # A killed one may have left jobs on a cluster: the next look sees to them.
-            if run.state is RunState.RUNNING and not (self._clusters and tree.state_name(node) == "killed"):
-                self._finish(run, self._nodes.get(run_id, node))
+            if run.state is RunState.RUNNING and not (self._clusters and state == "killed"):
+                self._finish(run, node)
+                return
+        # What it called has ended before it, although a crash may have kept that from being told.
+        self._told(run_id, tree.with_descendants(node))
 
     def scratch(self) -> list[Path]:
         """The folders that working directories lie in."""
@@ -278,6 +317,12 @@ class Runs:
         for run_id in self.tails.read():
             self._notify(run_id)
 
+    def tell_progress(self, node: Any, data: dict[str, Any]) -> None:
+        """A process of a run says itself how far it is."""
+        if (run_id := self._owner(node.pk)) is not None:
+            self._store.progress(run_id, node.uuid, 0, [data])
+            self._notify(run_id)
+
     def _owner(self, pk: int) -> str | None:
         if pk not in self._run_of:
             node = orm.load_node(pk=pk)
@@ -295,18 +340,22 @@ class Runs:
         self._told(run_id, tree.with_descendants(node))
 
     def _told(self, run_id: str, nodes: Iterable[Any]) -> None:
+        if self._store.tell(run_id, self._seen(run_id, nodes)):
+            self._notify(run_id)
+
+    def _seen(self, run_id: str, nodes: Iterable[Any]) -> list[NewEvent]:
+        """The events that these processes have entered their states; calculations' progress is told before them."""
         found = list(nodes)
         for node in found:
             if isinstance(node, orm.CalcJobNode):
                 self.tails.follow(run_id, node)
                 if node.is_terminated:
                     self.tails.drain(node.uuid)
-        self._store.tell(run_id, [step_event(node) for node in tree.as_they_happen(found)])
-        self._notify(run_id)
+        return [step_event(node) for node in (tree.as_they_happen(found) if len(found) > 1 else found)]
 
     def _finish(self, run: Run, node: Any, as_state: RunState | None = None) -> None:
         processes = tree.with_descendants(node)
-        self._told(run.id, processes)
+        events = self._seen(run.id, processes)
         state, problem = outputs.ending(node)
         values = outputs.outputs(node)
         taken = sum(reuse.source(process) is not None for process in processes)
@@ -315,9 +364,13 @@ class Runs:
             headline = outputs.summary(values, process_class(run.workflow))
         elif as_state is not None:
             state, problem = as_state, None
-        self._end(run, state, problem, headline, values, taken)
+        self._end(run, state, problem, headline, values, taken, events)
+        if len(self._run_of) > _KNOWN_PROCESSES:
+            self._run_of.clear()
         for process in processes:
             self._run_of.pop(process.pk, None)
+        # Late news of it are nothing new. The numbers of others come again where somebody deletes the latest nodes.
+        self._run_of[node.pk] = None
 
     def _order(self, node: Any) -> tuple[int, int]:
         """Who goes first at the gate: by the run's priority, then its age. Others' processes are like normal runs."""
@@ -357,10 +410,12 @@ class Runs:
         headline: dict[str, Any] | None = None,
         values: dict[str, Any] | None = None,
         reused: int = 0,
+        events: Iterable[NewEvent] = (),
     ) -> None:
-        self._store.end(run.id, state, summary=headline, problem=problem, outputs=values, reused=reused)
+        self._store.end(run.id, state, summary=headline, problem=problem, outputs=values, reused=reused, events=events)
         self._nodes.pop(run.id, None)
         self._cleared.discard(run.id)
+        self._rested.discard(run.id)
         self._priorities.pop(run.id, None)
         self._held.pop(run.id, None)
         self._notify(run.id)
