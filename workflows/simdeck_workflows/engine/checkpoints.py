@@ -4,23 +4,45 @@ The engine submits a child in the middle of a parent's step and saves the parent
 two leaves a child that already computes and a parent that will submit another one. Here the message that starts
 the child is held back until the parent is saved, and each checkpoint says which children it knows; what a crash
 then leaves has never begun.
+
+A work chain that this worker submits is not sent to itself by message, but begun where it was made.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextvars
+import logging
 import re
 from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
 
+import yaml
 from aiida import orm
 from aiida.engine.persistence import AiiDAPersister, get_object_loader
 from aiida.engine.processes.workchains.workchain import WorkChain
+from aiida.engine.utils import prepare_inputs
 from aiida.orm.utils import serialize
 from plumpy.persistence import Bundle, LoadSaveContext
+from yaml._yaml import CEmitter
+
+LOG = logging.getLogger(__name__)
 
 _KEY = "simdeck_called"
 _CALLED = re.compile(rf"^{_KEY}: '?(,(?:\d+,)*)'?$", re.MULTILINE)
+
+
+class _Dumper(CEmitter, serialize.AiiDADumper):  # type: ignore[misc]
+    """AiiDA's dumper, with the text written by the C library: a checkpoint is written at every state."""
+
+    def __init__(self, stream: Any, sort_keys: bool = True, **options: Any) -> None:
+        style = {name: options.pop(name, None) for name in ("default_style", "default_flow_style")}
+        CEmitter.__init__(self, stream, **options)
+        yaml.representer.Representer.__init__(
+            self, style["default_style"], bool(style["default_flow_style"]), sort_keys=sort_keys
+        )
+        yaml.resolver.Resolver.__init__(self)
 
 
 def called_in(checkpoint: str) -> set[int] | None:
@@ -46,7 +68,7 @@ class Checkpoints(AiiDAPersister):  # type: ignore[misc]
             return super().save_checkpoint(process, tag)
         bundle = Bundle(process, LoadSaveContext(loader=get_object_loader()))
         bundle[_KEY] = "".join([",", *(f"{child.pk}," for child in process.node.called)])
-        process.node.set_checkpoint(serialize.serialize(bundle))
+        process.node.set_checkpoint(yaml.dump(bundle, Dumper=_Dumper))
         self._begin_held(process.pid)
         return bundle
 
@@ -58,6 +80,50 @@ class Checkpoints(AiiDAPersister):  # type: ignore[misc]
     def _begin_held(self, pid: int) -> None:
         for begin in self._held.pop(pid, []):
             begin()
+
+
+class Starter:
+    """Begins work chains right here.
+
+    AiiDA writes a submitted process down, throws it away, sends itself a message, and when that arrives reads the
+    process back. A work chain that this worker submits is carried on as it is: its checkpoint is in the database, as
+    ever, and only after a crash anybody has to read it.
+    """
+
+    def __init__(self, runner: Any, checkpoints: Checkpoints) -> None:
+        self._runner = runner
+        self._checkpoints = checkpoints
+        self._plain = runner.submit
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def submit(self, process: Any, inputs: dict[str, Any] | None = None, **more: Any) -> Any:
+        """As the runner's own."""
+        values = prepare_inputs(inputs, **more)
+        wishes = values.get("metadata", {})
+        if (
+            not (isinstance(process, type) and issubclass(process, WorkChain))
+            or wishes.get("dry_run", False)
+            or not wishes.get("store_provenance", True)
+        ):
+            return self._plain(process, values)
+        made = self._runner.instantiate_process(process, **values)
+        parent = orm.load_node(pk=made._parent_pid) if made._parent_pid is not None else None
+        if isinstance(parent, orm.WorkChainNode) and not parent.is_terminated:
+            self._checkpoints.hold(parent.pk, lambda: self._begin(made))
+        else:
+            self._begin(made)
+        return made.node
+
+    def _begin(self, made: Any) -> None:
+        # In a context of its own: the submitter's says which process is at work.
+        task = self._runner.loop.create_task(made.step_until_terminated(), context=contextvars.Context())
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            LOG.error("a process could not be carried on", exc_info=task.exception())
 
 
 class PatientController:
@@ -90,4 +156,5 @@ def install(manager: Any, runner_of: Callable[[], Any]) -> Any:
     manager._persister = checkpoints
     runner = runner_of()
     runner._controller = PatientController(runner.controller, checkpoints)
+    runner.submit = Starter(runner, checkpoints).submit
     return runner
