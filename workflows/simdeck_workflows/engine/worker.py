@@ -65,15 +65,18 @@ class Worker:
         from aiida.manage import get_manager
 
         from simdeck_workflows import clusters
-        from simdeck_workflows.engine import checkpoints, gate, reuse, slurm_options
+        from simdeck_workflows.engine import checkpoints, gate, links, reuse, slurm_options
         from simdeck_workflows.engine.broker import BrokerThread
         from simdeck_workflows.engine.daemon_desk import DaemonDesk, end_plain_daemon
         from simdeck_workflows.engine.recover import remove_leftovers
         from simdeck_workflows.engine.runs import Runs
         from simdeck_workflows.engine.service import Service
         from simdeck_workflows.engine.watch import Watch
+        from simdeck_workflows.steps.chain import on_progress
 
+        links.install()
         loaded = profile.load(self._home)
+        links.keep_loaded(get_manager().get_profile_storage())
         end_plain_daemon()
         unfinished = remove_leftovers()
         loop = asyncio.new_event_loop()
@@ -100,6 +103,7 @@ class Worker:
         self._runs.gate.on_pause_end = self._wake.set
         gate.install(self._runs.gate)
         reuse.install()
+        on_progress(self._runs.tell_progress)
         runner.communicator.add_broadcast_subscriber(self._on_broadcast)
         for node in unfinished:
             # Known to its parent's checkpoint, if it has one: nothing to wait for.
@@ -209,6 +213,8 @@ def main() -> None:
     standing.note()
     sys.path[:0] = [str(folder) for folder in standing.folders]
     importlib.invalidate_caches()
+    # Alembic's templates would colour their error pages with it: megabytes, for pages that nobody sees.
+    sys.modules.setdefault("mako.ext.pygmentplugin", None)  # type: ignore[arg-type]
     _log_to_stderr()
     try:
         Worker(home, options.idle_seconds, standing).run()
