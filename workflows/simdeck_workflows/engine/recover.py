@@ -17,7 +17,6 @@ import logging
 from typing import Any
 
 from aiida import orm
-from aiida.tools import delete_nodes
 
 from simdeck_workflows.engine import tree
 from simdeck_workflows.engine.checkpoints import called_in
@@ -44,6 +43,9 @@ def remove_leftovers() -> list[Any]:
 
 def _put_away(node: Any) -> None:
     if node.caller is None:
+        # A heavy package, and mostly there is nothing to be deleted.
+        from aiida.tools import delete_nodes
+
         delete_nodes([node.pk], dry_run=False)
         return
     node.set_process_state("killed")

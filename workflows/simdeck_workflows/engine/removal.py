@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import Any
 
 from aiida import orm
-from aiida.tools import delete_nodes
-from aiida.tools.graph.deletions import DELETE_LOGGER
 from simdeck_common.problems import Problem
 
 from simdeck_workflows.engine import tree
@@ -57,6 +55,8 @@ def remove(node: Any, scratch: Iterable[Path]) -> None:
     pks = _nodes(node)
     for folder in _folders(node, scratch):
         shutil.rmtree(folder, ignore_errors=True)
+    from aiida.tools import delete_nodes
+
     delete_nodes(pks, dry_run=False)
 
 
@@ -74,6 +74,10 @@ def _nodes(node: Any) -> set[int]:
     processes = tree.with_descendants(node)
     mine = {process.pk for process in processes}
     start = mine | {data.pk for data in _own_data(processes, mine)}
+    # A heavy package that a worker mostly never needs.
+    from aiida.tools import delete_nodes
+    from aiida.tools.graph.deletions import DELETE_LOGGER
+
     DELETE_LOGGER.setLevel(logging.WARNING)
     pks, _ = delete_nodes(start, dry_run=True)
     builder = orm.QueryBuilder().append(orm.ProcessNode, filters={"id": {"in": pks - mine}}, project="label")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from simdeck_common.layout import UserHome, private_dir
 from simdeck_common.problems import Problem
 
-from simdeck_workflows.engine import exchange, outputs, scratch
+from simdeck_workflows.engine import outputs, scratch
 from simdeck_workflows.engine.archive import write_archive
 from simdeck_workflows.engine.citations import citations
 from simdeck_workflows.engine.graph import graph_of
@@ -122,13 +122,15 @@ class Service:
 
     async def provenance(self, run: str) -> str:
         """Write the run as an AiiDA archive; the caller deletes its folder."""
+        from simdeck_workflows.engine import exchange
+
         target = self._handover() / "run.aiida"
         exchange.write_aiida(target, self._ended_node(run))
         return str(target)
 
     async def crate(self, run: str, workflow: dict[str, Any], user: str, license: str | None) -> str:
         """Write the run as a Workflow Run RO-Crate; the caller deletes its folder."""
-        from simdeck_workflows.engine import crate
+        from simdeck_workflows.engine import crate, exchange
         from simdeck_workflows.engine.runs import process_class
 
         found, node = self._store.get(run), self._ended_node(run)
@@ -162,6 +164,8 @@ class Service:
 
     async def take_in(self, path: str) -> list[dict[str, Any]]:
         """Take in an AiiDA archive; return its top processes as records of runs."""
+        from simdeck_workflows.engine import exchange
+
         return [exchange.record_of(node) for node in exchange.read_aiida(Path(path))]
 
     async def scratch(self) -> dict[str, Any]:
