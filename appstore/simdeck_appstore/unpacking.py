@@ -9,6 +9,7 @@ import lzma
 import tarfile
 import zipfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 from simdeck_common.problems import Problem
@@ -21,23 +22,29 @@ UNREADABLE = (
 )  # fmt: skip
 
 
-def unpack(url: str, archive: Path, target: Path) -> None:
+Refuse = Callable[[str], Problem]
+"""Makes the refusal of an archive for a reason."""
+
+
+def unpack(url: str, archive: Path, target: Path, *, refuse: Refuse | None = None, largest: int | None = None) -> None:
     """Unpack the tar or zip file ``archive`` of the release ``url`` into the new folder ``target``.
+
+    ``refuse`` makes another refusal than ``source-invalid``, ``largest`` is another limit in bytes.
 
     Raises
     ------
     Problem
         ``source-invalid``.
     """
+    no = refuse or (lambda reason: Problem("source-invalid", url=url, reason=reason))
     target.mkdir(parents=True)
     try:
         if archive.suffix == ".zip":
             _unpack_zip(url, archive, target)
         else:
-            _unpack_tar(url, archive, target)
+            _unpack_tar(archive, target, no, LARGEST if largest is None else largest)
     except UNREADABLE as error:
-        reason = f"the archive cannot be unpacked ({str(error) or type(error).__name__})"
-        raise Problem("source-invalid", url=url, reason=reason) from None
+        raise no(f"the archive cannot be unpacked ({str(error) or type(error).__name__})") from None
 
 
 def check_zip(url: str, bundle: zipfile.ZipFile, what: str = "archive") -> None:
@@ -51,7 +58,9 @@ def check_zip(url: str, bundle: zipfile.ZipFile, what: str = "archive") -> None:
         ``source-invalid``.
     """
     members = bundle.infolist()
-    _check_amount(url, len(members), sum(member.file_size for member in members), what)
+    fault = _fault_of_amount(len(members), sum(member.file_size for member in members), what, LARGEST)
+    if fault:
+        raise Problem("source-invalid", url=url, reason=fault)
     for member in members:
         parts = member.filename.replace("\\", "/").split("/")
         if member.filename.startswith(("/", "\\")) or ".." in parts or ":" in parts[0]:
@@ -64,18 +73,20 @@ def _unpack_zip(url: str, archive: Path, target: Path) -> None:
         bundle.extractall(target)  # noqa: S202 - every name and size was checked just above
 
 
-def _unpack_tar(url: str, archive: Path, target: Path) -> None:
+def _unpack_tar(archive: Path, target: Path, refuse: Refuse, largest: int) -> None:
     with tarfile.open(archive) as bundle:
         count = size = 0
         for member in bundle:
             count, size = count + 1, size + member.size
             # Before the next member is looked for: that means unpacking this one.
-            _check_amount(url, count, size, "archive")
+            fault = _fault_of_amount(count, size, "archive", largest)
+            if fault:
+                raise refuse(fault)
         bundle.extractall(target, filter="data")
 
 
-def _check_amount(url: str, count: int, size: int, what: str) -> None:
-    if size > LARGEST:
-        raise Problem("source-invalid", url=url, reason=f"the {what} holds more than {LARGEST // 2**20} MiB")
-    if count > MOST_FILES:
-        raise Problem("source-invalid", url=url, reason=f"the {what} holds more than {MOST_FILES} files")
+def _fault_of_amount(count: int, size: int, what: str, largest: int) -> str:
+    """Return what is wrong with the amount; nothing, where it is not too much."""
+    if size > largest:
+        return f"the {what} holds more than {largest // 2**20} MiB"
+    return f"the {what} holds more than {MOST_FILES} files" if count > MOST_FILES else ""

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import zipfile
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,7 @@ def test_a_published_app_is_installed_from_the_signed_registry(site: Path, tmp_p
     found = registry.app("demo").releases[0]
     assert found.check is not None
     assert found.check.passed
+    assert found.check.simdeck == version("simdeck")
     assert {"install", "licences"} <= {item.name for item in found.check.items}
     installer = Installer(
         tmp_path / "apps", InstallerSettings(registries=[site.parent / "built"], uv=UV, describe_argv=shop.describe)

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from simdeck_appstore import unpacking
 from simdeck_appstore.build import BuildReport, build_registry
+from simdeck_common.problems import Problem
 from synthetic import SIX, write_app, write_source, write_stand_in
 
 Make = Callable[[Path], str]
@@ -315,3 +316,34 @@ def test_code_samples_in_a_description_are_no_active_part() -> None:
 
     text = "# App\n\n```html\n<script>x()</script>\n```\nuse `<iframe>` and on time = 3.\n"
     assert fault_of_description(text) is None
+
+
+def test_a_bomb_is_refused_before_its_members_are_all_looked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The limit is looked at member by member: the rest of the archive is not even unpacked to find them."""
+    bomb = tmp_path / "bomb.tar.gz"
+    with tarfile.open(bomb, "w:gz") as bundle:
+        for number in range(50):
+            entry = tarfile.TarInfo(f"app/{number}")
+            entry.size = 2**20
+            bundle.addfile(entry, io.BytesIO(bytes(entry.size)))
+    seen: list[str] = []
+    following = tarfile.TarFile.next
+
+    def counted(bundle: tarfile.TarFile) -> tarfile.TarInfo | None:
+        found = following(bundle)
+        seen.append(found.name if found else "")
+        return found
+
+    monkeypatch.setattr(tarfile.TarFile, "next", counted)
+    with pytest.raises(Problem, match="more than 2 MiB") as caught:
+        unpacking.unpack(
+            "bomb.tar.gz",
+            bomb,
+            tmp_path / "unpacked",
+            refuse=lambda reason: Problem("app-broken", app="Bomb", version="1", reason=reason),
+            largest=2 * 2**20,
+        )
+    assert caught.value.code == "app-broken"
+    assert len(seen) < 6

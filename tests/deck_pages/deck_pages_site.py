@@ -87,7 +87,8 @@ class Site:
 def make_site(worlds: dict[str, World], scopes: frozenset[str] = SCOPES) -> Site:
     keys = Keys(b"k" * 32)
     app = FastAPI()
-    app.state.deck = SimpleNamespace(auth=FakeAuth(keys, scopes), keys=keys, settings=SimpleNamespace(prefix=PREFIX))
+    settings = SimpleNamespace(prefix=PREFIX, secure_cookies=False)
+    app.state.deck = SimpleNamespace(auth=FakeAuth(keys, scopes), keys=keys, settings=settings)
     app.add_middleware(SecurityHeaders, prefix=PREFIX)
     _answer_errors(app)
 

@@ -7,7 +7,6 @@ The tree lies in ``versions/<version>/apps/<app>``, read-only: the folder ``apps
 from __future__ import annotations
 
 import os
-import tarfile
 from pathlib import Path
 
 from simdeck_common.layout import private_dir
@@ -19,6 +18,7 @@ from simdeck_appstore.installation import Installation
 from simdeck_appstore.models import AiidalabEntry, FileRef, PostInstall, VersionRecord
 from simdeck_appstore.process import CancelledError, passed_environment, run
 from simdeck_appstore.swap import swap
+from simdeck_appstore.unpacking import unpack
 from simdeck_appstore.versions import RECORD
 
 SCRIPT_SECONDS = 600.0
@@ -61,14 +61,7 @@ class AiidalabInstallation(Installation):
         """Put the app's tree in its place in the version's folder."""
         archive = self._fetch(ref, self.stage / ref.name)
         unpacked = self.stage / "unpacked"
-        try:
-            with tarfile.open(archive) as bundle:
-                members = bundle.getmembers()
-                if sum(member.size for member in members) > LARGEST:
-                    raise self._refuse(f"its tree is larger than {LARGEST // 2**20} MiB")
-                bundle.extractall(unpacked, filter="data")
-        except (tarfile.TarError, EOFError) as error:
-            raise self._refuse(f"its tree cannot be unpacked ({error})") from None
+        unpack(ref.name, archive, unpacked, refuse=self._refuse, largest=LARGEST)
         tops = list(unpacked.iterdir())
         place = (self.tree / entry.tree).resolve()
         if len(tops) != 1 or not tops[0].is_dir() or not place.is_relative_to(self.tree.resolve() / "apps"):

@@ -10,6 +10,7 @@ import platform
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from importlib.metadata import version as own_version
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -58,7 +59,7 @@ class Check:
         """Run the checks in order; one that fails ends those that stand on it."""
         self.folder = self.folder.resolve()
         record = CheckRecord(app=self.folder.name, version="", when=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
-        record.python = platform.python_version()
+        record.python, record.simdeck = platform.python_version(), own_version("simdeck")
         subject = self._step("description", lambda: describe(self.folder), _described)
         if subject is not None:
             record.app = subject.app
@@ -82,7 +83,6 @@ class Check:
         content = release.wheel if release.tree is None else release.tree
         record.version, record.lock_sha256 = release.version, release.lock.sha256
         record.wheel_sha256 = content.sha256 if content else ""
-        record.simdeck = release.simdeck.version if release.simdeck else ""
         apps = deck.home.apps
         installer = self._installer(registry, apps)
         app = self._step("install", lambda: installer.install(subject.app, report=self._tell), _installed)

@@ -226,6 +226,12 @@ ENTRIES: dict[str, Entry] = {
         "The workflow backend could not read the app's workflows: {reason}.",
         "Workflow modules may import only AiiDA, ASE and NumPy at module level; mend the module and save it.",
     ),
+    "dev-backend": Entry(
+        422,
+        "What the app's workflows need is not to be had",
+        "{reason}",
+        "Change `backend` in pyproject.toml and save it; what was there before goes on.",
+    ),
     "dev-ended": Entry(
         500,
         "The page's server ended",

@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, quote, urlencode
 from fastapi import APIRouter, Response
 from simdeck_common.problems import Problem
 
+from simdeck_deck.pages import deep_links
 from simdeck_deck.pages.frame import now, see_other
 from simdeck_deck.pages.resources import form_page
 from simdeck_deck.pages.servers import where_to_open
@@ -101,6 +102,22 @@ async def _version_missing(visit: Visit, app: str, mine: Mapping[str, Any], want
     )
 
 
+def _is_guest(guests: Any, app: str, version: str | None) -> bool:
+    """Say whether a version is here because somebody shares it."""
+    items = guests.get("items", ()) if isinstance(guests, Mapping) else ()
+    return any(one.get("app") == app and one.get("version") == version for one in items if isinstance(one, Mapping))
+
+
+def _ask_to_install(visit: Visit, app: str, entry: Mapping[str, Any], version: str) -> Response:
+    """Lead to the app's page in the store, which asks, and keep what the link asked for until the app is there."""
+    named = "" if version == IN_USE else version[:100]
+    asked = deep_links.waiting(visit.request.query_params.multi_items(), deep_links.declared_by(entry, named))
+    answer = see_other(visit.links.page("store", app, version=named))
+    if asked.asked or asked.left_out:
+        deep_links.keep(visit.request, answer, visit.links.page("store", app), asked)
+    return answer
+
+
 @router.get("/open/{app}")
 async def open_app(
     visit: Visiting,
@@ -123,6 +140,10 @@ async def open_app(
         raise Problem("hub-unavailable")
     mine = find_app(apps, app)
     address = app
+    if mine is None and apps is not None and not _is_guest(guests, app, wanted):
+        entry, _ = await attempt(visit.store.app(app))
+        if entry is not None:
+            return _ask_to_install(visit, app, entry, version)
     if mine is not None and wanted and wanted != mine.get("current"):
         kind = mine.get("entry")
         on_disk = wanted in (mine.get("versions") or ())

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Query, Response
 from simdeck_common.problems import Problem
 
+from simdeck_deck.pages import deep_links
 from simdeck_deck.pages.frame import see_other
 from simdeck_deck.pages.sources import attempt_all
 from simdeck_deck.pages.views.apps import app_page, category_titles, current_versions, pinned_apps
@@ -94,9 +95,12 @@ async def app(
         )
     view = task_view(shown) if shown else None
     (used, _), (codes, _) = await attempt_all(visit.facts.used(app), _codes(visit, entry))
+    waits = deep_links.kept(visit.request, deep_links.declared_by(entry, version))
     return visit.page(
         "app.html",
         here="store",
+        link_waits=waits,
+        link_url=visit.links.page("store", app, "link"),
         app=app_page(
             entry,
             mine,
@@ -112,6 +116,16 @@ async def app(
         store_problem=store_problem,
         apps_problem=apps_problem,
     )
+
+
+@router.get("/store/{app}/link")
+async def follow_link(visit: Visiting, app: str) -> Response:
+    """Go where the link wanted to go that waited for the app to be installed."""
+    entry = await visit.store.app(app)
+    waits = deep_links.kept(visit.request, deep_links.declared_by(entry))
+    answer = see_other(visit.links.page("open", app) + (f"?{waits.query}" if waits and waits.asked else ""))
+    deep_links.forget(answer, visit.links.page("store", app))
+    return answer
 
 
 @router.get("/store/{app}/citations.bib")

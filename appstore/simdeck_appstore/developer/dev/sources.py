@@ -104,7 +104,12 @@ class SimdeckSource:
         backend, never = BackendGenerations(self.apps, known), threading.Event()
         with backend.lock(never):
             need = Need(self.app, project.manifest.title, project.version, wanted)
-            python = backend.ensure([need], say=self.tell, cancelled=never)
+            try:
+                python = backend.ensure([need], say=self.tell, cancelled=never)
+            except Problem as problem:
+                if problem.code not in ("backend-contradiction", "backend-unresolved"):
+                    raise
+                raise Problem("dev-backend", reason=problem.detail) from None
         self.generations.describe_argv = known.describe(python)
 
 
