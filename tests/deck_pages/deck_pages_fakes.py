@@ -63,6 +63,8 @@ class FakeAgent:
                     for app in self.apps
                 ]  # fmt: skip
                 return {"items": items, "size": 84_000_000 * len(items), "own": 9_100_000 * len(items)}
+            case ["guests"]:
+                return {"items": []}
             case ["tasks"]:
                 return {"items": self.tasks}
             case ["tasks", task]:

@@ -26,6 +26,8 @@ SAMPLE = 50
 """Wheels that the reference builds; the time is taken times ``APPS / SAMPLE``."""
 SEARCHES = ("phonon", "fit", "spectr", "comp band", "author 3", "a")
 ROUNDS = 40
+AGAIN = 0.1
+"""What building it again may cost of the first build, where nothing changed."""
 
 
 def measure() -> list[dict[str, Any]]:
@@ -51,7 +53,7 @@ def measure() -> list[dict[str, Any]]:
         assert len(report.built) == 1
         rows = [
             row(f"build a registry of {APPS} apps, signed, with its site", whole, "hatchling alone", wheels),
-            row("build it again, nothing changed", again, "the whole build", whole),
+            row("build it again, nothing changed", again, "the whole build", whole, budget=AGAIN),
             row("build it again, one new release", one, "the whole build", whole),
         ]
         registry = Registry(built)
@@ -120,13 +122,13 @@ def timed(work: Any) -> tuple[float, Any]:
     return time.perf_counter() - begun, found
 
 
-def row(what: str, ours: float, reference: str, seconds: float) -> dict[str, Any]:
+def row(what: str, ours: float, reference: str, seconds: float, budget: float | None = None) -> dict[str, Any]:
     return {
         "what": what,
         "ours": spoken(ours),
         "reference": f"{reference}, {spoken(seconds)}",
         "ratio": round(ours / seconds, 3),
-        "budget": "–",
+        "budget": f"≤ {budget}" if budget is not None else "–",
     }
 
 

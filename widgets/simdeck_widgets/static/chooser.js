@@ -45,6 +45,8 @@ function render({ model, el }) {
   const listId = uid("sd-list");
   let shown = [], active = -1;
   const list = h("ul", { class: "sdk-list", role: "listbox", id: listId, "aria-label": `${noun[0].toUpperCase()}${noun.slice(1)}s` });
+  // Beside the list, not in it: a list box holds nothing but what can be chosen.
+  const note = h("p", { class: "sdk-none sdk-muted sdk-small", role: "status" });
   const search = h("input", {
     type: "search", class: "sd-structure-search", placeholder: model.get("example") || "Name or formula", role: "combobox", "aria-expanded": "true",
     "aria-controls": listId, "aria-autocomplete": "list", "aria-label": `Search ${noun}s`, autocomplete: "off", oninput: () => { active = -1; drawList(); },
@@ -78,8 +80,10 @@ function render({ model, el }) {
       role: "option", id: `${listId}-${i}`, "aria-selected": String(i === active), class: item.name === selected ? "sdk-chosen" : "", "data-name": item.name,
       onclick: () => pick(item),
     }, h("span", {}, item.label), h("span", { class: "sdk-muted" }, item.formula))));
-    if (!total) list.append(h("li", { class: "sdk-none" }, all.length ? `Nothing called “${search.value.trim()}”. Try a formula, or upload a file.` : `Loading the ${noun}s…`));
-    if (total > shown.length) list.append(h("li", { class: "sdk-none" }, `${total - shown.length} more; type to narrow down.`));
+    list.hidden = !total;
+    search.setAttribute("aria-expanded", String(total > 0));
+    if (!total) note.textContent = all.length ? `Nothing called “${search.value.trim()}”. Try a formula, or upload a file.` : `Loading the ${noun}s…`;
+    else note.textContent = total > shown.length ? `${total - shown.length} more; type to narrow down.` : "";
     if (active >= 0) { search.setAttribute("aria-activedescendant", `${listId}-${active}`); list.children[active].scrollIntoView({ block: "nearest" }); } else search.removeAttribute("aria-activedescendant");
   }
 
@@ -88,7 +92,7 @@ function render({ model, el }) {
   function sendSmiles() { if (smiles.value.trim()) { localError = ""; model.send({ type: "smiles", text: smiles.value.trim() }); } }
 
   const panels = {
-    library: [`Pick a ${noun}`, h("div", {}, search, list)],
+    library: [`Pick a ${noun}`, h("div", {}, search, list, note)],
     file: ["Upload a file", h("div", {}, drop)],
     smiles: ["SMILES", h("div", {}, h("div", { class: "sdk-row" }, h("div", { style: "flex:1;min-width:160px" }, smiles), h("button", { type: "button", class: "sd-structure-smiles-go", onclick: sendSmiles }, "Make 3-D structure")), h("p", { class: "sdk-help sdk-muted sdk-small" }, "The text is turned into a rough 3-D geometry with RDKit; the optimisation does the rest."))],
   };
