@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -13,7 +13,9 @@ from simdeck_quantum_espresso import pseudopotentials, settings
 from simdeck_quantum_espresso.annotations import PROPERTIES
 from simdeck_quantum_espresso.ui.model import CrystalModel
 from simdeck_quantum_espresso.ui.page import Page
+from simdeck_widgets.optimade import Found
 from simdeck_workflows.models import Event, Run, RunPage
+from simdeck_workflows.pseudopotentials import RunFamily
 
 KINDS = {bool: "boolean", int: "integer", float: "number", str: "string"}
 SCHEMA: dict[str, Any] = {
@@ -21,6 +23,7 @@ SCHEMA: dict[str, Any] = {
     "required": ["structure"],
     "properties": {
         "structure": {"type": "object", "x-simdeck-type": "structure"},
+        "origin": {"type": "object"},
         **{
             name: {
                 "type": KINDS[type(value)], "default": value,
@@ -118,6 +121,13 @@ async def page(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Page, Cry
 Opened = tuple[Page, CrystalModel, FakeApi]
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    """Wait, bounded, for something to become true."""
+    async with asyncio.timeout(20):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
 async def ended(model: CrystalModel) -> None:
     """Wait for the open run to have ended and been read."""
     assert model.run._task is not None
@@ -152,7 +162,7 @@ async def test_the_cutoffs_of_the_protocol_are_shown_and_change_with_it(page: Op
     assert any("k-points" in row["what"] for row in before)
     model.form.values = {**model.form.values, "protocol": "precise"}
     assert shown.numbers.rows != before
-    assert "core-hours" in shown.estimate.text
+    assert "core-hours" in shown.picker.summary.text
 
 
 async def test_a_crystal_without_its_pseudopotential_is_given_the_functional_that_has_one(page: Opened) -> None:
@@ -288,3 +298,153 @@ async def test_a_refusal_goes_next_to_its_field(page: Opened) -> None:
     await model.submit()
     assert model.step == "resources"
     assert model.form.errors["cores"] == "There are only 2 cores here."
+
+
+ORIGIN = {
+    "provider": "cod",
+    "id": "9008566",
+    "url": "https://example.org/v1/structures/9008566",
+    "text": "Si, entry 9008566 of COD",
+}
+ENTRY = Found(
+    "9008566", "Si", 2, ("Si", "Si"), ((0.0, 0.0, 0.0), (1.35775, 1.35775, 1.35775)),
+    ((0.0, 2.7155, 2.7155), (2.7155, 0.0, 2.7155), (2.7155, 2.7155, 0.0)),
+)  # fmt: skip
+
+
+async def test_a_crystal_of_a_database_is_submitted_with_where_it_came_from(page: Opened) -> None:
+    _, model, api = page
+    await model.take_entry(ENTRY, ORIGIN)
+    assert model.crystal is not None
+    assert model.crystal.details[-1] == "From Si, entry 9008566 of COD"
+    await model.change_cell("conventional")
+    await model.submit()
+    assert api.given["run-0"]["origin"] == ORIGIN
+    assert len(api.given["run-0"]["structure"]["symbols"]) == 8
+
+
+async def test_a_crystal_of_the_library_is_submitted_without_an_origin(page: Opened) -> None:
+    _, model, api = page
+    await model.take_library("si")
+    await model.submit()
+    assert "origin" not in api.given["run-0"]
+
+
+async def test_an_entry_that_is_no_crystal_is_refused_in_words(page: Opened) -> None:
+    _, model, _ = page
+    close = Found("x", "Si", 2, ("Si", "Si"), ((0.0, 0.0, 0.0), (0.1, 0.0, 0.0)), ENTRY.cell)
+    await model.take_entry(close, ORIGIN)
+    assert model.crystal is None
+    assert "overlap" in model.structure_error
+
+
+async def test_an_edited_atom_changes_the_crystal_and_what_makes_none_is_said(page: Opened) -> None:
+    shown, model, _ = page
+    await model.take_entry(ENTRY, ORIGIN)
+    model.atoms.change(1, "x", "1.45")
+    assert model.crystal is not None
+    assert model.crystal.positions[1][0] == pytest.approx(1.45)
+    assert model.crystal.origin is not None
+    assert model.crystal.origin["text"].endswith("edited since")
+    model.atoms.change(1, "x", "0")
+    model.atoms.change(1, "y", "0")
+    model.atoms.change(1, "z", "0")
+    assert "overlap" in shown.chooser.error
+    assert not model.can_submit
+    model.atoms.undo()
+    assert model.structure_error == ""
+    assert model.can_submit
+
+
+def family(name: str, functional: str, *elements: str, left_out: tuple[str, ...] = ()) -> RunFamily:
+    members = [
+        {
+            "element": one,
+            "path": f"/srv/{one}.upf",
+            "md5": "0" * 32,
+            "kind": "US",
+            "valence": 4,
+            "cutoff": 33,
+            "density_cutoff": 264,
+        }
+        for one in elements
+    ]
+    return RunFamily.model_validate(
+        {"family": name, "functional": functional, "members": members, "left_out": left_out}
+    )
+
+
+@pytest.fixture
+async def offered(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Page, CrystalModel, FakeApi]]:
+    """A site with two families, and no folder of its own that the page can see."""
+    ours = (
+        family("ours", "PBEsol", "Si", "O", left_out=("Fe.upf: it is not of the format UPF 2",)),
+        family("more", "PBE", "Si", "Fe"),
+    )
+    monkeypatch.setattr(pseudopotentials, "families", lambda: ours)
+    monkeypatch.setattr(pseudopotentials, "folders", lambda *_: ())
+    api = FakeApi()
+    model = CrystalModel(api)
+    shown = Page(model)
+    await model.connect()
+    yield shown, model, api
+    model.run.close()
+
+
+async def test_the_sites_families_are_offered_with_their_cutoffs(offered: Opened) -> None:
+    shown, model, _ = offered
+    await model.take_library("si")
+    assert model.form.schema["properties"]["family"]["enum"] == ["", "ours", "more"]
+    assert (model.form.values["family"], model.form.values["functional"]) == ("ours", "PBEsol")
+    told = {row["what"]: row["value"] for row in shown.numbers.rows}
+    assert told["Cutoff of the wavefunctions"].startswith("33 Ry")
+    assert told["Pseudopotential of Si"] == "Si.upf, which asks for 33 and 264 Ry"
+    assert "core-hours" in shown.picker.summary.text
+
+
+async def test_family_and_functional_follow_each_other(offered: Opened) -> None:
+    _, model, _ = offered
+    await model.take_library("si")
+    model.form.values = {**model.form.values, "family": "more"}
+    await until(lambda: model.form.values["functional"] == "PBE")
+    model.form.values = {**model.form.values, "functional": "LDA"}
+    await until(lambda: model.form.values["family"] == "")
+
+
+async def test_a_family_that_lacks_an_element_says_which_file_was_left_out(offered: Opened) -> None:
+    _, model, _ = offered
+    await model.take_library("fe")
+    assert model.form.values["family"] == "more"
+    model.form.values = {**model.form.values, "family": "ours"}
+    await until(lambda: "no pseudopotential for Fe" in model.form.errors.get("family", ""))
+    assert "Left out there: Fe.upf: it is not of the format UPF 2" in model.form.errors["family"]
+
+
+async def test_without_families_there_is_no_such_field(page: Opened) -> None:
+    _, model, _ = page
+    assert "family" not in model.form.schema["properties"]
+
+
+@pytest.mark.parametrize("step", ["structure", "properties", "resources", "run", "results"])
+@pytest.mark.parametrize("schema_first", [True, False])
+async def test_an_earlier_run_reopens_at_any_step_with_its_inputs(page: Opened, step: str, schema_first: bool) -> None:
+    _, first, api = page
+    await first.take_entry(ENTRY, ORIGIN)
+    first.form.values = {**first.form.values, "protocol": "precise", "cores": 2}
+    await first.submit()
+    await until(lambda: first.step == "results")
+
+    model = CrystalModel(api)
+    if schema_first:
+        await model.connect()
+    model.open("run-0", step)
+    await until(lambda: model.run.ended)
+    await model.connect()
+    await until(lambda: model.step == step)
+    assert model.crystal is not None
+    assert (model.crystal.formula, model.crystal.origin) == ("Si2", ORIGIN)
+    assert (model.form.values["protocol"], model.form.values["cores"]) == ("precise", 2)
+    for other in ("structure", "properties", "resources", "run", "results"):
+        model.go(other)
+        assert model.step == other
+    model.run.close()

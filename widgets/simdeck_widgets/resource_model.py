@@ -20,8 +20,8 @@ class ResourceModel(traitlets.HasTraits):  # type: ignore[misc]
     fields
         Those that are resources, in order; ``cores``, ``walltime`` (minutes) and ``cluster`` are understood.
     seconds
-        Values → (seconds that the whole takes on one core or as many as asked for, number of calculations), or None
-        where nobody knows.
+        Values → (seconds that the whole takes on the cores asked for, number of calculations), a sentence of one's
+        own, or None where nobody knows.
     presets
         ``{"id", "title", "values"}``: usual choices; one whose values the form does not allow is left out.
     """
@@ -40,7 +40,7 @@ class ResourceModel(traitlets.HasTraits):  # type: ignore[misc]
         form: FormModel,
         fields: Sequence[str] = ("cores", "walltime", "cluster"),
         *,
-        seconds: Callable[[dict[str, Any]], tuple[float, int] | None] | None = None,
+        seconds: Callable[[dict[str, Any]], tuple[float, int] | str | None] | None = None,
         presets: Sequence[Mapping[str, Any]] = (),
         **traits: Any,
     ) -> None:
@@ -74,7 +74,10 @@ class ResourceModel(traitlets.HasTraits):  # type: ignore[misc]
             if all(_allowed(known.get(name), value) for name, value in preset["values"].items())
         ]
         found = self._seconds(dict(self.form.values)) if self._seconds is not None and self.form.valid else None
-        self.sentence = cost(found[0], found[1], int(values.get("cores") or 1)) if found else ""
+        if isinstance(found, str):
+            self.sentence = found
+        else:
+            self.sentence = cost(found[0], found[1], int(values.get("cores") or 1)) if found else ""
         self.notes = notes(self._cluster(values))
 
     def _cluster(self, values: Mapping[str, Any]) -> Mapping[str, Any]:

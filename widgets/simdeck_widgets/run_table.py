@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import traitlets
 
 from simdeck_widgets.base import View, script, style
+from simdeck_widgets.run_list import RunListModel
 
 
 class RunTable(View):
@@ -30,6 +32,11 @@ class RunTable(View):
             self.error = ""
             self.runs = [row(run, headline) for run in runs]
             self.loaded = True
+
+    def follow(self, model: RunListModel, headline: Callable[[], str]) -> None:
+        """Show a list of runs from now on; ``headline`` names the entry of their summary to show."""
+        model.observe(lambda _: self.fill(model.runs, headline()), ["runs"])
+        model.observe(lambda _: setattr(self, "error", model.error), ["error"])
 
 
 def row(run: dict[str, Any], headline: str) -> dict[str, Any]:

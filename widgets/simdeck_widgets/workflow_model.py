@@ -110,7 +110,16 @@ class WorkflowModel(traitlets.HasTraits):  # type: ignore[misc]
             }
             return
         self.file_errors = {key: value for key, value in self.file_errors.items() if key != name}
-        self.files = {**self.files, name: as_input(file, data)}
+        chosen: Any = as_input(file, data)
+        if self.file_inputs.get(name, {}).get("x-simdeck-type") == "files":
+            # One after another; the same name again replaces the one before.
+            chosen = [*(one for one in self.files.get(name, []) if one["name"] != chosen["name"]), chosen]
+        self.files = {**self.files, name: chosen}
+
+    def chosen_names(self, name: str) -> list[str]:
+        """Names of the files that are chosen for an input."""
+        chosen = self.files.get(name) or []
+        return [str(one.get("name", "")) for one in (chosen if isinstance(chosen, list) else [chosen])]
 
     @property
     def missing(self) -> list[str]:
@@ -152,7 +161,8 @@ class WorkflowModel(traitlets.HasTraits):  # type: ignore[misc]
 
     def run_title(self) -> str:
         """What the run is called in the lists: after its first file, else after the workflow."""
-        names = [str(chosen["name"]).rpartition(".")[0] or str(chosen["name"]) for chosen in self.files.values()]
+        chosen = [found[0] for found in map(self.chosen_names, self.files) if found]
+        names = [name.rpartition(".")[0] or name for name in chosen]
         return ": ".join([*names[:1], self.title or self.workflow])[:200]
 
     def refused(self, problem: Problem) -> None:
@@ -177,7 +187,7 @@ class WorkflowModel(traitlets.HasTraits):  # type: ignore[misc]
             given = self.run.inputs
             known = self.form.schema.get("properties", {})
             files = self.file_inputs
-            self.files = {name: given[name] for name in files if isinstance(given.get(name), dict)}
+            self.files = {name: given[name] for name in files if isinstance(given.get(name), dict | list)}
             plain = {name: value for name, value in given.items() if name in known and name not in files}
             self.form.values = {**self.form.values, **plain}
         self.file_errors = {}

@@ -141,7 +141,7 @@ class WorkflowPage:
     def _show_files(self) -> None:
         for name, chooser in self.choosers.items():
             with chooser.hold_sync():
-                chooser.summary = str(self.model.files.get(name, {}).get("name", ""))
+                chooser.summary = ", ".join(self.model.chosen_names(name))
                 chooser.error = self.model.file_errors.get(name, "")
 
     def _show_stage(self) -> None:

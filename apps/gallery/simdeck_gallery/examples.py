@@ -175,7 +175,7 @@ def run_table() -> Any:
     table = RunTable(headline="Total energy")
     table.when("open", lambda said, _: setattr(table, "current", said["run"]))
     table.when("refresh", lambda *_: model.start())
-    model.observe(lambda _: table.fill(model.runs, "energy"), ["runs"])
+    table.follow(model, lambda: "energy")
     model.start()
     return table
 

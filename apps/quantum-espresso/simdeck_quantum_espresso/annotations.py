@@ -41,6 +41,12 @@ PROPERTIES: Final[dict[str, Any]] = {
             "oldest. There must "
             "be a pseudopotential of it for each element.",
         },
+        "family": {
+            "title": "Pseudopotential family",
+            "maxLength": 100,
+            "help": "One of the families that the site offers, with its recommended cutoffs. Empty takes the best file "
+            "of each element.",
+        },
         "relax": {
             "title": "Relax first",
             "enum": list(limits.RELAXATIONS),
@@ -135,6 +141,10 @@ PROPERTIES: Final[dict[str, Any]] = {
             "minimum": 1,
             "maximum": limits.MAX_MINUTES,
             "help": "Of each calculation; one that needs longer is continued.",
+        },
+        "origin": {
+            "title": "Where the structure comes from",
+            "help": "Kept with the run and cited: `text` and `url` of a database's entry, and whatever else is known.",
         },
     },
     "outputs": {

@@ -7,23 +7,19 @@ relativistic), so a calculation must take one functional for all its elements, a
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Final
 
+from simdeck_workflows import upf
+from simdeck_workflows.pseudopotentials import RunFamily, offered
+
 FOLDERS: Final = "SIMDECK_PSEUDOPOTENTIALS"
 """Environment variable: folders of UPF files before the usual ones, separated by colons."""
 USUAL: Final = ("/usr/local/share/espresso/pseudo", "/usr/share/espresso/pseudo")
 
-_HEADER_BYTES: Final = 400_000
-"""A header stands behind the generation's input and before the mesh; a few files carry long notes."""
-
-# Ry, wavefunctions and density: where the header suggests none. Norm-conserving ones need four times; augmented ones
-# more.
-_BY_KIND: Final = {"NC": (40.0, 160.0), "US": (40.0, 320.0), "PAW": (45.0, 360.0)}
 # Set by hand where a header suggests more, or less, than these files are used with; not tested for convergence.
 _KNOWN: Final = {
     "Si.pbe-nl-rrkjus_psl.1.0.0.UPF": (44.0, 176.0),
@@ -64,16 +60,23 @@ def folders(environment: Mapping[str, str] = os.environ) -> tuple[Path, ...]:
     return tuple(path for path in (*own, *map(Path, USUAL)) if path.is_dir())
 
 
+def families() -> tuple[RunFamily, ...]:
+    """The families that the site offers."""
+    return offered()
+
+
 def choose(
-    elements: Iterable[str], functional: str, places: tuple[Path, ...] | None = None
+    elements: Iterable[str], functional: str, places: tuple[Path, ...] | None = None, family: str = ""
 ) -> dict[str, Pseudopotential]:
-    """One pseudopotential an element.
+    """One pseudopotential an element: of the site's ``family``, else the best in the folders.
 
     Raises
     ------
     NoPseudopotentialError
         With what is missing and what would do.
     """
+    if family:
+        return _of_family(sorted(set(elements)), functional, family)
     places = folders() if places is None else places
     found = {one.element: one for one in available(places) if one.functional == functional}
     wanted = sorted(set(elements))
@@ -97,6 +100,30 @@ def choose(
         else f"Ask your administrator to add UPF files for {names} ({FOLDERS})."
     )
     raise NoPseudopotentialError(f"There is no {functional} pseudopotential for {names} here. {cure}")
+
+
+def _of_family(wanted: list[str], functional: str, name: str) -> dict[str, Pseudopotential]:
+    known = {one.family: one for one in families()}
+    if name not in known:
+        others = f" Choose {' or '.join(known)}, or leave it empty." if known else " Leave it empty."
+        raise NoPseudopotentialError(f"There is no family of pseudopotentials called {name} here.{others}")
+    family = known[name]
+    if family.functional != functional:
+        raise NoPseudopotentialError(f"The family {name} is of {family.functional}; choose that functional.")
+    members = {one.element: one for one in family.members}
+    missing = [element for element in wanted if element not in members]
+    if missing:
+        left = [said for said in family.left_out if said.partition(".")[0].partition("_")[0].capitalize() in missing]
+        why = f" Left out there: {'; '.join(left[:3])}." if left else ""
+        raise NoPseudopotentialError(
+            f"The family {name} has no pseudopotential for {' and '.join(missing)}. Choose another family.{why}"
+        )
+    return {
+        one.element: Pseudopotential(
+            one.element, functional, one.kind, one.valence, one.path, one.cutoff, one.density_cutoff
+        )
+        for one in (members[element] for element in wanted)
+    }
 
 
 def elements_of(functional: str, places: tuple[Path, ...] | None = None) -> set[str]:
@@ -142,54 +169,8 @@ def _demerit(name: str) -> int:
 def read_header(path: Path) -> Pseudopotential | None:
     """What a UPF file says of itself; None where it cannot be used (fully relativistic, no known functional)."""
     try:
-        with path.open("rb") as stream:
-            text = stream.read(_HEADER_BYTES).decode("latin-1")
-    except OSError:
+        said = upf.read_header(path)
+    except upf.BadUpfError:
         return None
-    if "<UPF" not in text[:2000]:
-        # The old format is read by few programs and its headers name no attribute.
-        return None
-    start = text.find("<PP_HEADER")
-    header = text[start : text.find(">", start)] if start >= 0 else ""
-    functional = functional_of(_attribute(header, "functional"))
-    element, valence = _attribute(header, "element").capitalize(), _attribute(header, "z_valence")
-    if functional is None or not element or not valence or _true(header, "has_so"):
-        return None
-    if _attribute(header, "relativistic").lower() == "full":
-        return None
-    kind = _attribute(header, "pseudo_type").upper()
-    kind = "PAW" if kind == "PAW" else "US" if kind in {"US", "USPP"} else "NC" if kind in {"NC", "SL"} else ""
-    electrons = float(valence.upper().replace("D", "E"))
-    if not kind or electrons != int(electrons):
-        return None
-    cutoff, density = _cutoffs(path.name, kind, header)
-    return Pseudopotential(element, functional, kind, int(electrons), path, cutoff, density)
-
-
-def functional_of(text: str) -> str | None:
-    """``PBE``, ``PBEsol`` or ``LDA`` from what a header calls it."""
-    words = text.upper().split()
-    if words in (["PBE"], ["SLA", "PW", "PBE", "PBE"], ["SLA", "PW", "PBX", "PBC"]):
-        return "PBE"
-    if words in (["PBESOL"], ["SLA", "PW", "PSX", "PSC"]):
-        return "PBEsol"
-    return "LDA" if words in (["PZ"], ["LDA"], ["SLA", "PZ", "NOGX", "NOGC"]) else None
-
-
-def _cutoffs(name: str, kind: str, header: str) -> tuple[float, float]:
-    if name in _KNOWN:
-        return _KNOWN[name]
-    said = [float(_attribute(header, key).upper().replace("D", "E") or 0) for key in ("wfc_cutoff", "rho_cutoff")]
-    usual = _BY_KIND[kind]
-    cutoff = round(said[0]) if said[0] > 5 else usual[0]
-    least = (4 if kind == "NC" else 8) * cutoff
-    return float(cutoff), float(max(round(said[1]), least) if said[1] > 5 else max(usual[1], least))
-
-
-def _attribute(header: str, name: str) -> str:
-    found = re.search(rf"\b{name}\s*=\s*[\"']([^\"']*)[\"']", header)
-    return found[1].strip() if found else ""
-
-
-def _true(header: str, name: str) -> bool:
-    return _attribute(header, name).lower().strip(".") in {"t", "true"}
+    cutoff, density = _KNOWN.get(path.name, (said.cutoff, said.density_cutoff))
+    return Pseudopotential(said.element, said.functional, said.kind, said.valence, path, cutoff, density)

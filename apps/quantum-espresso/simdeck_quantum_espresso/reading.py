@@ -97,12 +97,16 @@ def _read(text: str, form: str, title: str) -> tuple[Atoms, list[str]]:
             "The CIF file has sites that are only partly occupied. Give an ordered structure: one element on each site."
         )
     atoms = Atoms(last.numbers, positions=last.positions, cell=last.cell, pbc=last.pbc)
-    if np.linalg.det(atoms.cell.array) < 0:
-        # A left-handed cell is the same crystal; the programs want a right-handed one.
-        atoms = Atoms(
-            atoms.numbers,
-            cell=atoms.cell.array[[1, 0, 2]],
-            scaled_positions=atoms.get_scaled_positions()[:, [1, 0, 2]],
-            pbc=True,
-        )
-    return atoms, notes
+    return right_handed(atoms), notes
+
+
+def right_handed(atoms: Atoms) -> Atoms:
+    """The same crystal in a right-handed cell, as the programs want it."""
+    if np.linalg.det(atoms.cell.array) >= 0:
+        return atoms
+    return Atoms(
+        atoms.numbers,
+        cell=atoms.cell.array[[1, 0, 2]],
+        scaled_positions=atoms.get_scaled_positions()[:, [1, 0, 2]],
+        pbc=True,
+    )

@@ -10,7 +10,6 @@ from aiida import orm
 from aiida.engine import calcfunction
 
 from simdeck_quantum_espresso import analysis, stages
-from simdeck_quantum_espresso.pseudopotentials import choose
 
 
 @calcfunction  # type: ignore[untyped-decorator]
@@ -183,7 +182,7 @@ def collect(inputs: Any, context: Any) -> dict[str, Any]:
 
 def _used(inputs: Any, context: Any) -> dict[str, Any]:
     used = stages.numbers(inputs, context.structure)
-    pseudos = choose(context.structure.get_ase().get_chemical_symbols(), inputs.functional.value)
+    pseudos = stages.chosen(context.structure.get_ase().get_chemical_symbols(), inputs)
     return {
         "magnetic": inputs.magnetism.value == "ferromagnetic",
         "functional": inputs.functional.value,

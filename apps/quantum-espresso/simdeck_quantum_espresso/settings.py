@@ -21,9 +21,9 @@ UPSTREAM: Final = {"fast": "fast", "balanced": "balanced", "precise": "stringent
 """Our names of the protocols of aiida-quantumespresso."""
 
 DEFAULTS: Final[dict[str, Any]] = {
-    "protocol": "balanced", "functional": "PBE", "relax": "none", "bands": True, "dos": True, "phonons": False,
-    "magnetism": "none", "moment": 0.0, "occupations": "smearing", "smearing": "cold", "width": 0.0, "k_spacing": 0.0,
-    "cutoff": 0.0, "density_cutoff": 0.0, "mixing": 0.0, "scf_steps": 80, "cores": 1, "walltime": 60,
+    "protocol": "balanced", "functional": "PBE", "family": "", "relax": "none", "bands": True, "dos": True,
+    "phonons": False, "magnetism": "none", "moment": 0.0, "occupations": "smearing", "smearing": "cold", "width": 0.0,
+    "k_spacing": 0.0, "cutoff": 0.0, "density_cutoff": 0.0, "mixing": 0.0, "scf_steps": 80, "cores": 1, "walltime": 60,
 }  # fmt: skip
 
 
@@ -71,7 +71,9 @@ def numbers(atoms: Atoms, inputs: Mapping[str, Any], pseudos: Mapping[str, Pseud
     protocol = PROTOCOLS[given["protocol"]]
     wanted = max(one.cutoff for one in pseudos.values())
     dense = max(one.density_cutoff for one in pseudos.values())
-    cutoff = given["cutoff"] or float(math.ceil(wanted * protocol.factor))
+    # A family's cutoffs were tested as a whole and hold as they are, but for the last word in precision.
+    factor = 1.0 if given["family"] and given["protocol"] != "precise" else protocol.factor
+    cutoff = given["cutoff"] or float(math.ceil(wanted * factor))
     # A cutoff of the wavefunctions that was given keeps the proportion, unless the density's was given too.
     density = given["density_cutoff"] or float(math.ceil(dense * max(cutoff / wanted, 0.1)))
     spacing = given["k_spacing"] or protocol.k_spacing
@@ -165,14 +167,3 @@ def irreducible(points: tuple[int, int, int], operations: int) -> int:
     """About how many points are left of a mesh by the crystal's operations and time reversal."""
     total = math.prod(points)
     return max(1, min(total, math.ceil(total / max(2.0, 0.55 * operations)) + 3))
-
-
-def duration(seconds: float) -> str:
-    """Seconds as people say them, roughly."""
-    if seconds < 50:
-        return f"about {max(5, round(seconds / 5) * 5)} seconds"
-    if seconds < 3000:
-        minutes = max(1, round(seconds / 60))
-        return f"about {minutes} minute{'' if minutes == 1 else 's'}"
-    hours = seconds / 3600
-    return f"about {hours:.1f} hours" if hours < 10 else f"about {hours:.0f} hours"

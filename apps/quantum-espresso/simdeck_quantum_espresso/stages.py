@@ -18,7 +18,7 @@ from aiida_quantumespresso.workflows.pw.base import PwBaseWorkChain
 
 from simdeck_quantum_espresso import settings
 from simdeck_quantum_espresso.engine.programs import CONTAINER, FOLDER, LAUNCHER
-from simdeck_quantum_espresso.pseudopotentials import choose
+from simdeck_quantum_espresso.pseudopotentials import Pseudopotential, choose
 
 RETRIEVED = ["engine.json"]
 SAFE_MIXINGS = 4
@@ -47,7 +47,7 @@ def plain(inputs: Any) -> dict[str, Any]:
 def numbers(inputs: Any, structure: orm.StructureData) -> settings.Numbers:
     """What a run computes with."""
     atoms = structure.get_ase()
-    return settings.numbers(atoms, plain(inputs), choose(atoms.get_chemical_symbols(), inputs.functional.value))
+    return settings.numbers(atoms, plain(inputs), chosen(atoms.get_chemical_symbols(), inputs))
 
 
 def build(stage: str, inputs: Any, context: Any, title: str) -> tuple[Any, dict[str, Any]]:
@@ -77,7 +77,7 @@ def _pw(stage: str, inputs: Any, context: Any, title: str) -> dict[str, Any]:
         "clean_workdir": False,
         "kpoints_distance": found.dos_spacing if stage == "nscf" else found.k_spacing,
         "pw": {
-            "pseudos": _pseudos(structure, inputs.functional.value),
+            "pseudos": _pseudos(structure, inputs),
             "parameters": {
                 "CONTROL": {"calculation": stage},
                 "SYSTEM": system,
@@ -200,10 +200,15 @@ def offered(computer: str, program: str) -> Any:
     return site_code(computer, program) or site_code(computer, "pw.x")
 
 
-def _pseudos(structure: orm.StructureData, functional: str) -> dict[str, Any]:
+def chosen(symbols: list[str], inputs: Any) -> dict[str, Pseudopotential]:
+    """The pseudopotentials that a run's inputs lead to, by element."""
+    return choose(symbols, inputs.functional.value, family=inputs.family.value if "family" in inputs else "")
+
+
+def _pseudos(structure: orm.StructureData, inputs: Any) -> dict[str, Any]:
     """The pseudopotentials' nodes by kind; a file that is known already is not stored again."""
-    chosen = choose([kind.symbol for kind in structure.kinds], functional)
-    nodes = {element: _stored(one.path) for element, one in chosen.items()}
+    files = chosen([kind.symbol for kind in structure.kinds], inputs)
+    nodes = {element: _stored(one.path) for element, one in files.items()}
     return {kind.name: nodes[kind.symbol] for kind in structure.kinds}
 
 

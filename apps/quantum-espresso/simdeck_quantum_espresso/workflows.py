@@ -28,6 +28,7 @@ MAX_CONTINUATIONS = 4
 SCALARS: tuple[tuple[str, Any], ...] = (
     ("protocol", orm.Str),
     ("functional", orm.Str),
+    ("family", orm.Str),
     ("relax", orm.Str),
     ("bands", orm.Bool),
     ("dos", orm.Bool),
@@ -84,9 +85,9 @@ def _check_together(inputs: Any, _: Any) -> str | None:
     for name, sentence in validation.check_together({"structure": atoms, **plain}).items():
         return f"{name}: {sentence}"
     try:
-        choose(atoms.get_chemical_symbols(), plain.get("functional", "PBE"))
+        choose(atoms.get_chemical_symbols(), plain.get("functional", "PBE"), family=plain.get("family", ""))
     except NoPseudopotentialError as error:
-        return f"functional: {error}"
+        return f"{'family' if plain.get('family') else 'functional'}: {error}"
     code = inputs.get("code")
     if code is not None and code.computer is not None and code.computer.label == "localhost" and not _offered_here():
         # Elsewhere the calculation itself looks: the programs lie on the compute nodes.
@@ -120,6 +121,7 @@ class PropertiesWorkChain(WorkChain):  # type: ignore[misc]
         """Declare inputs, steps, outputs and how it can fail."""
         super().define(spec)
         spec.input("structure", valid_type=orm.StructureData, validator=_check_structure)
+        spec.input("origin", valid_type=orm.Dict, required=False, serializer=orm.to_aiida_type)
         spec.input("code", valid_type=orm.AbstractCode, help="The Python of the app's environment.")
         for name, kind in SCALARS:
             spec.input(

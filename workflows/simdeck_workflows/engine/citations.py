@@ -71,6 +71,12 @@ def _of_processes(processes: list[Any]) -> list[dict[str, Any]]:
             data = link.node
             if isinstance(data, orm.AbstractCode):
                 found.append({"kind": "code", "text": data.description or data.label})
+            elif link.link_label == "origin" and isinstance(data, orm.Dict) and data.get_dict().get("text"):
+                # Where a structure was taken from: a database's entry, as an app's input says it.
+                told = data.get_dict()
+                found.append(
+                    {"kind": "data", "text": str(told["text"])} | ({"url": str(told["url"])} if told.get("url") else {})
+                )
             elif type(data).__name__.endswith(("UpfData", "PseudoPotentialData")):
                 text = f"Pseudopotential of {getattr(data, 'element', '?')}: {getattr(data, 'filename', data.label)}"
                 found.append({"kind": "data", "text": f"{text} (md5 {getattr(data, 'md5', '?')})"})

@@ -7,10 +7,13 @@ from functools import cache
 from typing import Any
 
 from ase import Atoms
+from simdeck_widgets.optimade import Found
 
 from simdeck_quantum_espresso import builders, cell, pseudopotentials
-from simdeck_quantum_espresso.reading import UnreadableError, read_crystal
+from simdeck_quantum_espresso.reading import UnreadableError, read_crystal, right_handed
+from simdeck_quantum_espresso.validation import check_structure
 
+EDITED = "Its atoms were edited by hand."
 SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
@@ -25,6 +28,8 @@ class Crystal:
     notes: tuple[str, ...] = ()
     magnetic: bool = False
     symmetry: cell.Symmetry | None = None
+    origin: dict[str, str] | None = None
+    """The database's entry it was taken from; kept with the run and cited."""
 
     @property
     def formula(self) -> str:
@@ -45,6 +50,8 @@ class Crystal:
         lines = [f"a = {a:.3f}, b = {b:.3f}, c = {c:.3f} Å; α = {alpha:.1f}°, β = {beta:.1f}°, γ = {gamma:.1f}°"]
         if self.symmetry is not None:
             lines.append(self.symmetry.text[:1].upper() + self.symmetry.text[1:])
+        if self.origin is not None:
+            lines.append(f"From {self.origin.get('text', self.origin.get('url', ''))}")
         return (*lines, *self.notes)
 
     def atoms(self) -> Atoms:
@@ -59,7 +66,14 @@ class Crystal:
         }  # fmt: skip
 
 
-def of_atoms(atoms: Atoms, name: str, notes: tuple[str, ...] = (), *, magnetic: bool = False) -> Crystal:
+def of_atoms(
+    atoms: Atoms,
+    name: str,
+    notes: tuple[str, ...] = (),
+    *,
+    magnetic: bool = False,
+    origin: dict[str, str] | None = None,
+) -> Crystal:
     """An ASE ``Atoms`` as a crystal."""
     return Crystal(
         name=name,
@@ -69,6 +83,7 @@ def of_atoms(atoms: Atoms, name: str, notes: tuple[str, ...] = (), *, magnetic: 
         notes=notes,
         magnetic=magnetic,
         symmetry=cell.symmetry(atoms),
+        origin=origin,
     )
 
 
@@ -76,6 +91,27 @@ def of_file(name: str, data: bytes) -> Crystal:
     """Read a structure file; raises ``UnreadableError`` with a sentence for people."""
     found = read_crystal(name, data)
     return of_atoms(found.atoms, name.rpartition(".")[0] or name, found.notes)
+
+
+def of_entry(found: Found, origin: dict[str, str]) -> Crystal:
+    """An entry of a database; raises ``UnreadableError`` with a sentence for people."""
+    atoms = Atoms(list(found.symbols), positions=found.positions, cell=found.cell, pbc=True)
+    atoms = right_handed(atoms)
+    if sentence := check_structure(atoms):
+        raise UnreadableError(sentence)
+    return of_atoms(atoms, found.formula, origin=origin)
+
+
+def of_edit(crystal: Crystal, symbols: list[str], positions: list[list[float]]) -> Crystal:
+    """A crystal whose atoms were edited; raises ``UnreadableError`` with a sentence for people."""
+    atoms = Atoms(symbols, positions=positions, cell=crystal.vectors, pbc=True)
+    if sentence := check_structure(atoms):
+        raise UnreadableError(sentence)
+    origin = crystal.origin
+    if origin is not None and not origin.get("edited"):
+        origin = {**origin, "edited": "yes", "text": f"{origin.get('text', '')}; edited since"}
+    notes = crystal.notes if EDITED in crystal.notes else (*crystal.notes, EDITED)
+    return of_atoms(atoms, crystal.name, notes, magnetic=crystal.magnetic, origin=origin)
 
 
 def of_library(name: str) -> Crystal:
@@ -89,13 +125,14 @@ def of_lattice(lattice: str, formula: str, a: float, c: float) -> Crystal:
     return of_atoms(builders.build(lattice, formula, a, c), formula.strip())
 
 
-def of_input(value: dict[str, Any], name: str = "") -> Crystal | None:
+def of_input(value: dict[str, Any], name: str = "", origin: Any = None) -> Crystal | None:
     """The structure of a run's inputs or outputs, in either form the API has; None if it cannot be read."""
+    known = {str(key): str(said) for key, said in origin.items()} if isinstance(origin, dict) and origin else None
     try:
         if "content" in value:
             return of_file(str(value.get("name", "structure.cif")), str(value["content"]).encode())
         atoms = Atoms(value["symbols"], positions=value["positions"], cell=value["cell"], pbc=True)
-        return of_atoms(atoms, name or atoms.get_chemical_formula("metal"))
+        return of_atoms(atoms, name or atoms.get_chemical_formula("metal"), origin=known)
     except (KeyError, ValueError, TypeError, UnreadableError):
         return None
 
@@ -108,7 +145,7 @@ def changed(crystal: Crystal, how: str, repeats: tuple[int, int, int] = (1, 1, 1
         "conventional": lambda: cell.conventional(atoms),
         "supercell": lambda: cell.supercell(atoms, repeats),
     }[how]()
-    return of_atoms(made, crystal.name, crystal.notes, magnetic=crystal.magnetic)
+    return of_atoms(made, crystal.name, crystal.notes, magnetic=crystal.magnetic, origin=crystal.origin)
 
 
 @cache

@@ -1,8 +1,10 @@
-"""The page's own small forms: a lattice, and a supercell."""
+"""The page's own small forms, a lattice and a supercell; and the workflow's form with the site's families."""
 
 from __future__ import annotations
 
 from typing import Any
+
+from simdeck_workflows.pseudopotentials import RunFamily
 
 from simdeck_quantum_espresso import builders, limits
 
@@ -37,3 +39,18 @@ def lattice_errors(values: dict[str, Any]) -> dict[str, str]:
         # Out of the form's own limits, which are said already.
         return {}
     return {}
+
+
+def with_families(schema: dict[str, Any], families: tuple[RunFamily, ...]) -> dict[str, Any]:
+    """The workflow's schema with the site's families to choose from; without any, no such field."""
+    properties = dict(schema.get("properties", {}))
+    if "family" not in properties:
+        return schema
+    if not families:
+        del properties["family"]
+    else:
+        names = ["", *(one.family for one in families)]
+        told = [f"{one.title or one.family} ({one.functional})" for one in families]
+        labels = ["None: the best file of each element", *told]
+        properties["family"] = {**properties["family"], "enum": names, "x-simdeck-labels": labels}
+    return {**schema, "properties": properties}

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from functools import partial
 from typing import Any
 
 import traitlets
 from simdeck_common.problems import Problem
 from simdeck_widgets.failure import words_for
 from simdeck_widgets.form_model import FormModel
-from simdeck_widgets.run_model import RunModel, dump
+from simdeck_widgets.resource_model import ResourceModel
+from simdeck_widgets.run_list import RunListModel
+from simdeck_widgets.run_model import RunModel
 
-from simdeck_quantum_espresso import builders, limits, pseudopotentials, settings, validation
-from simdeck_quantum_espresso.reading import UnreadableError
+from simdeck_quantum_espresso import limits, pseudopotentials, settings, validation
 from simdeck_quantum_espresso.ui import crystals, texts
+from simdeck_quantum_espresso.ui.choosing import StructureChoice
 from simdeck_quantum_espresso.ui.crystals import Crystal
-from simdeck_quantum_espresso.ui.forms import SUPERCELL, lattice_defaults, lattice_errors
+from simdeck_quantum_espresso.ui.forms import with_families
 
 WORKFLOW = "quantum_espresso.bands"
+HIDDEN = ("structure", "origin")
+"""Inputs that are no fields of the form."""
 STEPS = ("structure", "properties", "resources", "run", "results")
-PROPERTIES = ("relax", "bands", "dos", "phonons", "protocol", "functional")
+PROPERTIES = ("relax", "bands", "dos", "phonons", "protocol", "functional", "family")
 ADVANCED = (
     "magnetism",
     "moment",
@@ -34,9 +37,14 @@ ADVANCED = (
     "scf_steps",
 )
 RESOURCES = ("cores", "walltime", "cluster")
+PRESETS: tuple[dict[str, Any], ...] = (
+    {"id": "try", "title": "Try it: 1 core, 1 hour", "values": {"cores": 1, "walltime": 60}},
+    {"id": "usual", "title": "Usual: 4 cores, 4 hours", "values": {"cores": 4, "walltime": 240}},
+    {"id": "large", "title": "Large: 16 cores, 1 day", "values": {"cores": 16, "walltime": 1440}},
+)
 
 
-class CrystalModel(traitlets.HasTraits):  # type: ignore[misc]
+class CrystalModel(StructureChoice):
     """What the page knows and does.
 
     Parameters
@@ -45,17 +53,10 @@ class CrystalModel(traitlets.HasTraits):  # type: ignore[misc]
         An ``AsyncClient`` of ``simdeck_workflows.client``.
     """
 
-    crystal = traitlets.Instance(Crystal, allow_none=True)
-    structure_error = traitlets.Unicode()
-    source = traitlets.Unicode()
-    """The library's id the crystal came from, or empty."""
-    busy = traitlets.Bool(False)
     submitting = traitlets.Bool(False)
     problem = traitlets.Dict()
     """problem+json of what went wrong on the whole page; empty when all is well."""
     step = traitlets.Enum(STEPS, "structure")
-    recent = traitlets.List()
-    recent_error = traitlets.Unicode()
     ready = traitlets.Bool(False)
     """Whether the workflow's schema is here."""
     numbers = traitlets.Instance(settings.Numbers, allow_none=True)
@@ -67,15 +68,16 @@ class CrystalModel(traitlets.HasTraits):  # type: ignore[misc]
         super().__init__()
         self.api = api
         self.run = RunModel(api)
+        self.recent = RunListModel(api, WORKFLOW)
+        self.families = pseudopotentials.families()
+        self.pseudos: dict[str, pseudopotentials.Pseudopotential] = {}
         self.form = FormModel(check=self._check)
-        self.lattice = FormModel(check=lattice_errors)
-        self.lattice.load(builders.FORM)
-        self.repeats = FormModel()
-        self.repeats.load(SUPERCELL)
+        self.resources = ResourceModel(self.form, RESOURCES, seconds=self._cost, presets=PRESETS)
         self._asked = 0
         if schema is not None:
             self._load(schema)
         self.observe(lambda _: self._structure_changed(), ["crystal"])
+        self.form.observe(self._family_follows, ["values"])
         self.form.observe(lambda _: self._count(), ["values"])
         self.run.observe(lambda _: self._could_not_open(), ["error"])
         self.run.observe(lambda change: self._see_run(change), ["run"])
@@ -88,79 +90,20 @@ class CrystalModel(traitlets.HasTraits):  # type: ignore[misc]
             workflow = await self.api.workflow(WORKFLOW)
         except Exception as error:
             self.problem = words_for(error)
-            self.recent_error = "The list of runs cannot be had at the moment."
+            self.recent.error = "The list of runs cannot be had at the moment."
             return
         if self.problem.get("code") in {"unreachable", "agent-unavailable"}:
             self.problem = {}
         self._load(workflow.input_schema)
-        await self.refresh_recent()
+        await self.recent.refresh()
 
     def _load(self, schema: dict[str, Any]) -> None:
-        self.form.load(schema)
+        self.form.load(with_families(schema, self.families))
         self.ready = True
+        self._fill()
         self._count()
 
-    async def refresh_recent(self) -> None:
-        """Fetch the newest runs of this workflow."""
-        try:
-            page = await self.api.page(limit=10, workflow=WORKFLOW)
-        except Exception as error:
-            self.recent_error = str(words_for(error)["detail"])
-            return
-        self.recent_error = ""
-        self.recent = [dump(run) for run in page.items]
-
-    # --- the crystal ------------------------------------------------------------------------------------------------
-
-    async def take_file(self, name: str, data: bytes) -> None:
-        """Use an uploaded file."""
-        await self._take("", lambda: crystals.of_file(name, data))
-
-    async def take_library(self, name: str) -> None:
-        """Use a crystal of the library."""
-        await self._take(name, lambda: crystals.of_library(name))
-
-    async def take_lattice(self) -> None:
-        """Build what the lattice form says."""
-        given = {**lattice_defaults(), **self.lattice.values}
-        if self.lattice.valid:
-            make = partial(crystals.of_lattice, given["lattice"], given["formula"], given["a"], given["c"])
-            await self._take("", make)
-
-    async def change_cell(self, how: str) -> None:
-        """Take another cell of the same crystal."""
-        crystal = self.crystal
-        if crystal is None or (how == "supercell" and not self.repeats.valid):
-            return
-        repeats = tuple(int(self.repeats.values.get(name) or 1) for name in ("along_a", "along_b", "along_c"))
-        atoms = len(crystal.symbols) * repeats[0] * repeats[1] * repeats[2]
-        if how == "supercell" and (sentence := validation.check_atom_count(atoms)):
-            self.repeats.refuse("along_a", sentence)
-            return
-        await self._take(self.source, lambda: crystals.changed(crystal, how, repeats))  # type: ignore[arg-type]
-
-    async def _take(self, source: str, make: Any) -> None:
-        self.busy = True
-        self.structure_error = ""
-        try:
-            crystal = await asyncio.to_thread(make)
-            self.source = source
-            self.crystal = crystal
-            self._suggest(crystal)
-        except UnreadableError as error:
-            self._refuse_structure(str(error))
-        except Exception as error:
-            self._refuse_structure(
-                f"The structure could not be read ({type(error).__name__}). Try another file or format."
-            )
-        finally:
-            self.busy = False
-
-    def _refuse_structure(self, sentence: str) -> None:
-        """Say why, and forget the crystal before: it was meant to be replaced and must not be submitted by mistake."""
-        self.source = ""
-        self.crystal = None
-        self.structure_error = sentence
+    # --- the crystal and its pseudopotentials ----------------------------------------------------------------------
 
     def _suggest(self, crystal: Crystal) -> None:
         """Magnetism for what is known to be magnetic, and a functional that has all its pseudopotentials."""
@@ -168,16 +111,32 @@ class CrystalModel(traitlets.HasTraits):  # type: ignore[misc]
         values["magnetism"] = "ferromagnetic" if crystal.magnetic else "none"
         places = pseudopotentials.folders()
         elements = set(crystal.symbols)
+        fitting = [one for one in self.families if elements <= {member.element for member in one.members}]
+        if fitting and not any(one.family == values.get("family") for one in fitting):
+            values |= {"family": fitting[0].family, "functional": fitting[0].functional}
+        elif not fitting:
+            values["family"] = ""
         having = [name for name in limits.FUNCTIONALS if elements <= pseudopotentials.elements_of(name, places)]
-        if having and values.get("functional") not in having:
+        if not values["family"] and having and values.get("functional") not in having:
             values["functional"] = having[0]
         known = self.form.schema.get("properties", {})
         self.form.values = {name: value for name, value in values.items() if name in known}
 
+    def _family_follows(self, change: Any) -> None:
+        """A family brings its functional, and another functional leaves the family."""
+        old, new = change["old"] or {}, change["new"]
+        functional = {one.family: one.functional for one in self.families}.get(new.get("family") or "")
+        if functional is None or functional == new.get("functional"):
+            return
+        changed = {"functional": functional} if old.get("family") != new.get("family") else {"family": ""}
+        # Not at once: whoever is just being told of the change would be told of an older one after a newer one.
+        asyncio.get_running_loop().call_soon(self._change, changed)
+
+    def _change(self, changed: dict[str, Any]) -> None:
+        self.form.values = {**self.form.values, **changed}
+
     def _structure_changed(self) -> None:
         self.service_says = {}
-        if self.crystal is not None:
-            self.structure_error = ""
         self.form.judge()
         self._count()
 
@@ -193,28 +152,40 @@ class CrystalModel(traitlets.HasTraits):  # type: ignore[misc]
         sentence = found.pop("structure", "")
         if sentence:
             self.structure_error = sentence
-        if "functional" not in found and pseudopotentials.folders():
+        family = str(values.get("family") or "")
+        if "functional" not in found and (family or pseudopotentials.folders()):
             try:
-                pseudopotentials.choose(self.crystal.symbols, values.get("functional") or limits.DEFAULT_FUNCTIONAL)
+                self._chosen(values)
             except pseudopotentials.NoPseudopotentialError as error:
-                found["functional"] = str(error)
+                found["family" if family else "functional"] = str(error)
         return found
+
+    def _chosen(self, values: dict[str, Any]) -> dict[str, pseudopotentials.Pseudopotential]:
+        assert self.crystal is not None
+        functional = values.get("functional") or limits.DEFAULT_FUNCTIONAL
+        return pseudopotentials.choose(self.crystal.symbols, functional, family=str(values.get("family") or ""))
 
     def _count(self) -> None:
         """Cutoffs, meshes and the estimate, where the pseudopotentials can be seen from here."""
-        self.numbers, self.estimate = None, None
+        self.numbers, self.estimate, self.pseudos = None, None, {}
         if self.crystal is None or not self.form.valid:
+            self.resources.judge()
             return
         atoms = self.crystal.atoms()
-        try:
-            chosen = pseudopotentials.choose(self.crystal.symbols, self.form.values.get("functional") or "PBE")
-        except pseudopotentials.NoPseudopotentialError:
-            return
         values = self.form.values
-        numbers = settings.numbers(atoms, values, chosen)
+        try:
+            self.pseudos = self._chosen(values)
+        except pseudopotentials.NoPseudopotentialError:
+            self.resources.judge()
+            return
+        numbers = settings.numbers(atoms, values, self.pseudos)
         operations = self.crystal.symmetry.operations if self.crystal.symmetry is not None else 1
         self.estimate = settings.estimate(atoms, values, numbers, operations)
         self.numbers = numbers
+        self.resources.judge()
+
+    def _cost(self, values: dict[str, Any]) -> str:
+        return texts.estimate_text(self.estimate, int(values.get("cores") or 1))
 
     # --- the wizard -------------------------------------------------------------------------------------------------
 
@@ -293,7 +264,9 @@ class CrystalModel(traitlets.HasTraits):  # type: ignore[misc]
     def inputs(self) -> dict[str, Any]:
         """What would be submitted."""
         assert self.crystal is not None
-        return {**self.form.values, "structure": self.crystal.to_input()}
+        known = self.form.schema.get("properties", {})
+        origin = {"origin": self.crystal.origin} if self.crystal.origin and "origin" in known else {}
+        return {**self.form.values, "structure": self.crystal.to_input(), **origin}
 
     async def submit(self) -> None:
         """Submit what the form says and follow the run; a refusal goes next to the field it is about."""
@@ -312,7 +285,7 @@ class CrystalModel(traitlets.HasTraits):  # type: ignore[misc]
         finally:
             self.submitting = False
         self.open(run.id)
-        await self.refresh_recent()
+        await self.recent.refresh()
 
     def _refused(self, problem: Problem) -> None:
         field = (problem.field or "").split(".")[0]
@@ -325,11 +298,16 @@ class CrystalModel(traitlets.HasTraits):  # type: ignore[misc]
         else:
             self.problem = problem.to_json()
 
-    def open(self, run_id: str) -> Any:
-        """Show a run, at whichever stage it is, and follow it; its inputs fill the other steps."""
+    def open(self, run_id: str, step: str = "") -> Any:
+        """Show a run, at whichever stage it is, and follow it; its inputs fill the other steps.
+
+        ``step`` is the one to open, once what it shows is here; otherwise the run, and the results of one that has
+        finished.
+        """
         self.problem = {}
         self.step = "run"
         self._filled = ""
+        self._wanted = step if step in STEPS else ""
         return self.run.open(run_id)
 
     def start_anew(self, *, keep: bool) -> None:
@@ -348,9 +326,10 @@ class CrystalModel(traitlets.HasTraits):  # type: ignore[misc]
         given = {**self.run.inputs, **changed}
         value = structure or given.get("structure")
         name = str(self.run.run.get("title", "")).partition(":")[0]
-        crystal = crystals.of_input(value, name) if isinstance(value, dict) else None
+        origin = given.get("origin") if structure is None else None
+        crystal = crystals.of_input(value, name, origin) if isinstance(value, dict) else None
         known = self.form.schema.get("properties", {})
-        self.form.values = {**self.form.values, **{k: v for k, v in given.items() if k in known and k != "structure"}}
+        self.form.values = {**self.form.values, **{k: v for k, v in given.items() if k in known and k not in HIDDEN}}
         if crystal is not None:
             self.source = ""
             self.crystal = crystal
@@ -369,19 +348,27 @@ class CrystalModel(traitlets.HasTraits):  # type: ignore[misc]
             self.step = "structure"
 
     _filled = ""
+    _wanted = ""
+
+    def _fill(self) -> None:
+        """Put the open run's inputs into the steps, once, when both they and the form are here."""
+        name = self.run.run.get("id")
+        if not name or not self.run.inputs or self._filled == name or not self.ready:
+            return
+        self._filled = str(name)
+        self.prefill()
+        if self._wanted in {"structure", "properties", "resources"} and self.crystal is not None:
+            self.step, self._wanted = self._wanted, ""
 
     def _see_run(self, change: Any) -> None:
         # traitlets gives no dict as the old value of a trait that nobody has read yet.
         old = change["old"] if isinstance(change["old"], dict) else {}
         new = change["new"] or {}
-        if new.get("id") and self.run.inputs and self._filled != new["id"] and self.ready:
-            self._filled = new["id"]
-            self.prefill()
+        self._fill()
         if old.get("state") == new.get("state") or not new.get("ended"):
             return
-        task = asyncio.ensure_future(self.refresh_recent())
-        self._last_refresh = task
-        if new.get("state") == "finished" and self.step == "run":
+        self.recent.start()
+        if new.get("state") == "finished" and self.step == "run" and self._wanted != "run":
             self.step = "results"
         elif new.get("state") == "rejected" and new.get("problem"):
             problem = Problem.from_json(new["problem"])

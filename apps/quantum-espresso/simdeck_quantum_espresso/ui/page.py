@@ -14,16 +14,19 @@ from simdeck_widgets.electronic import convergence_csv, convergence_figure
 from simdeck_widgets.failure import ProblemCard, words_for
 from simdeck_widgets.form import SchemaForm
 from simdeck_widgets.plot import PlotlyPlot
+from simdeck_widgets.resource_picker import ResourcePicker
 from simdeck_widgets.results import ResultTable, column
 from simdeck_widgets.run_monitor import RunMonitor
 from simdeck_widgets.run_table import RunTable
+from simdeck_widgets.structure_editor import StructureEditor
+from simdeck_widgets.structure_search import StructureSearch
 from simdeck_widgets.viewer import StructureViewer
 from simdeck_widgets.wizard import Buttons, WizardSteps, button
 
 from simdeck_quantum_espresso import cell
 from simdeck_quantum_espresso.ui import crystals, texts
 from simdeck_quantum_espresso.ui.crystals import Crystal
-from simdeck_quantum_espresso.ui.model import ADVANCED, PROPERTIES, RESOURCES, STEPS, CrystalModel
+from simdeck_quantum_espresso.ui.model import HIDDEN, PROPERTIES, RESOURCES, STEPS, CrystalModel
 from simdeck_quantum_espresso.ui.result_view import ResultView
 
 TITLES = {
@@ -38,8 +41,9 @@ TITLES = {
 class Page:
     """Builds the widgets and keeps them in step with the model."""
 
-    def __init__(self, model: CrystalModel, run: str = "") -> None:
+    def __init__(self, model: CrystalModel, run: str = "", step: str = "") -> None:
         self.model = model
+        self._first_step = step
         self._first_run = run
         self._tasks: set[asyncio.Task[Any]] = set()
         self.problem = ProblemCard(on={"action": lambda *_: self._do(self._try_again())})
@@ -62,7 +66,7 @@ class Page:
             headline="Band gap",
             on={
                 "open": lambda message, _: model.open(str(message["run"])),
-                "refresh": lambda *_: self._do(model.refresh_recent()),
+                "refresh": lambda *_: model.recent.start(),
             },
         )
         self.recent_card = layout.card(self.recent, name="sd-recent")
@@ -81,7 +85,8 @@ class Page:
         from simdeck_workflows.client import AsyncClient
 
         query = parse_qs(os.environ.get("QUERY_STRING", ""))
-        return cls(CrystalModel(AsyncClient()), run=(query.get("run") or [""])[0])
+        run, step = ((query.get(name) or [""])[0] for name in ("run", "step"))
+        return cls(CrystalModel(AsyncClient()), run=run, step=step)
 
     # --- building ---------------------------------------------------------------------------------------------------
 
@@ -113,6 +118,18 @@ class Page:
             self.cells,
             name="sd-cell-tools",
         )
+        self.database = layout.card(
+            layout.Text(heading="Databases", text="Crystals that others have published (OPTIMADE)."),
+            StructureSearch(model.search),
+            name="sd-databases",
+        )
+        layout.show(self.database, bool(model.search.providers))
+        self.editor = StructureEditor(model.atoms)
+        self.editor_card = layout.card(
+            layout.Text(heading="Atoms", text="Positions in Å. Every change can be undone."),
+            self.editor,
+            name="sd-atoms",
+        )
         self.next_structure = self._next("properties", "Next: properties")
         self.structure = layout.box(
             layout.card(
@@ -127,13 +144,15 @@ class Page:
                 layout.card(layout.Text(heading="Build a lattice"), self.lattice, self.build, name="sd-lattice"),
                 self.cell_card,
             ),
+            self.database,
+            self.editor_card,
         )
 
     def _build_properties(self) -> None:
         self.form = SchemaForm(
             self.model.form,
             basic=list(PROPERTIES),
-            hidden=["structure", *RESOURCES],
+            hidden=[*HIDDEN, *RESOURCES],
             more="Advanced: magnetism, smearing, cutoffs",
         )
         self.numbers = ResultTable(
@@ -152,16 +171,14 @@ class Page:
 
     def _build_resources(self) -> None:
         model = self.model
-        self.resource_form = SchemaForm(model.form, basic=list(RESOURCES), hidden=["structure", *PROPERTIES, *ADVANCED])
-        self.estimate = layout.Text(heading="Estimate")
+        self.picker = ResourcePicker(model.resources)
         self.refusal = ProblemCard()
         self.submit = layout.Text(
             button="Start the run", button_class="sd-submit", on={"click": lambda *_: self._do(model.submit())}
         )
         self.resources = layout.card(
             layout.Text(heading="Resources", text="Of each calculation of the run."),
-            self.resource_form,
-            self.estimate,
+            self.picker.widget,
             self.refusal,
             self.submit,
             name="sd-step-resources-card",
@@ -207,8 +224,7 @@ class Page:
             lambda _: self._refresh_numbers(), ["numbers", "estimate", "service_says", "submitting", "busy", "ready"]
         )
         model.observe(lambda _: self._refresh_problem(), ["problem"])
-        model.observe(lambda _: self.recent.fill(model.recent, "gap"), ["recent"])
-        model.observe(lambda _: setattr(self.recent, "error", model.recent_error), ["recent_error"])
+        self.recent.follow(model.recent, lambda: "gap")
         model.form.observe(lambda _: self._refresh_form(), ["valid", "values", "errors"])
         model.run.observe(lambda _: self._refresh_run(), ["run", "outputs"])
         model.run.observe(lambda _: self._refresh_convergence(), ["progress"])
@@ -258,6 +274,7 @@ class Page:
             self.chooser.summary = crystal.summary if crystal is not None else ""
             self.chooser.notes = list(crystal.details) if crystal is not None else []
         show_crystal(self.viewer, crystal)
+        layout.show(self.editor_card, crystal is not None)
         lacking = crystal is None
         self.cells.buttons = [
             button("primitive", "Primitive cell", disabled=lacking),
@@ -272,8 +289,7 @@ class Page:
 
     def _refresh_numbers(self) -> None:
         model = self.model
-        self.numbers.rows = texts.computes_with(model.numbers) if model.numbers is not None else []
-        self.estimate.text = texts.estimate_text(model.estimate, int(model.form.values.get("cores") or 1))
+        self.numbers.rows = texts.computes_with(model.numbers, model.pseudos) if model.numbers is not None else []
         says = next(iter(model.service_says.values()), "")
         self.refusal.problem = (
             {"title": "This cannot run as it is", "detail": says, "code": "invalid-input"} if says else {}
@@ -332,7 +348,7 @@ class Page:
 
     async def _begin(self, run: str) -> None:
         if run:
-            self.model.open(run)
+            self.model.open(run, self._first_step)
         if not self.chooser.library:
             self.chooser.library = await asyncio.to_thread(crystals.library)
         await self.model.connect()
@@ -340,7 +356,7 @@ class Page:
     async def _try_again(self) -> None:
         self.model.problem = {}
         if self._first_run and not self.model.run.run:
-            self.model.open(self._first_run)
+            self.model.open(self._first_run, self._first_step)
         await self.model.connect()
 
     def _do(self, work: Any) -> None:

@@ -6,7 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from simdeck_widgets.resource_model import duration
+
 from simdeck_quantum_espresso import annotations, settings
+from simdeck_quantum_espresso.pseudopotentials import Pseudopotential
 
 STAGES = {
     "relax": "Relaxing the positions", "vc-relax": "Relaxing positions and cell", "scf": "Self-consistent field",
@@ -55,8 +58,10 @@ def title(name: str, values: Mapping[str, Any]) -> str:
     return f"{name}: {what} ({values.get('functional', 'PBE')}, {values.get('protocol', 'balanced')})"[:200]
 
 
-def computes_with(numbers: settings.Numbers) -> list[dict[str, Any]]:
-    """Rows: the numbers behind a protocol."""
+def computes_with(
+    numbers: settings.Numbers, pseudos: Mapping[str, Pseudopotential] | None = None
+) -> list[dict[str, Any]]:
+    """Rows: the numbers behind a protocol, and each element's pseudopotential with the cutoffs that it asks for."""
     mesh = " × ".join(map(str, numbers.mesh))
     smearing = (
         "none (fixed occupations)" if numbers.smearing == "fixed" else f"{numbers.smearing}, {numbers.width:.3f} eV"
@@ -70,6 +75,13 @@ def computes_with(numbers: settings.Numbers) -> list[dict[str, Any]]:
         {"what": "k-points", "value": f"{mesh}, {numbers.k_spacing:g} 1/Å apart at most"},
         {"what": "Smearing", "value": smearing},
         {"what": "Electrons, bands shown", "value": f"{numbers.electrons}, {numbers.bands}"},
+        *(
+            {
+                "what": f"Pseudopotential of {element}",
+                "value": f"{one.name}, which asks for {one.cutoff:g} and {one.density_cutoff:g} Ry",
+            }
+            for element, one in (pseudos or {}).items()
+        ),
     ]
 
 
@@ -80,7 +92,7 @@ def estimate_text(estimate: settings.Estimate | None, cores: int) -> str:
     hours = estimate.seconds * cores / 3600
     cost = f"{hours:.2f} core-hours" if hours >= 0.01 else "less than 0.01 core-hours"
     return (
-        f"Takes {settings.duration(estimate.seconds)} on {cores} core{'' if cores == 1 else 's'} ({cost}) in "
+        f"Takes {duration(estimate.seconds)} on {cores} core{'' if cores == 1 else 's'} ({cost}) in "
         f"{estimate.calculations} calculation{'' if estimate.calculations == 1 else 's'}, with about "
         f"{max(0.2, estimate.memory_mb / 1024):.1f} GiB of memory. An order of magnitude, no more."
     )
