@@ -1,6 +1,7 @@
 """The manifest's reference for people and editors, generated from its model.
 
-``python -m simdeck_appstore.reference`` prints the table of docs/apps.md; ``--schema`` the JSON Schema.
+``python -m simdeck_appstore.reference`` prints the table of docs/apps.md, ``--commands`` that of described programs,
+``--schema`` the JSON Schema.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from simdeck_appstore.commands import Command, Input, InputFile, JobResources, Output
 from simdeck_appstore.entries import CommandEntry, NotebookEntry, Page, StaticEntry
 from simdeck_appstore.manifest import Citation, Manifest, Resources, Smoke, json_schema
 
@@ -38,6 +40,25 @@ def reference_table() -> str:
     return "\n".join(lines) + "\n"
 
 
+def command_table() -> str:
+    """Return a Markdown table of every key of ``[[tool.simdeck.commands]]``: type, default, meaning."""
+    lines = ["| key | type | default | meaning |", "|---|---|---|---|"]
+    nested = {
+        "inputs": ("inputs.NAME.{key}", Input),
+        "files": ("files.NAME.{key}", InputFile),
+        "outputs": ("outputs.NAME.{key}", Output),
+        "resources": ("resources.{key}", JobResources),
+    }
+    schema = Command.model_json_schema()
+    for name, data in schema["properties"].items():
+        lines.append(_row(name, {key: value for key, value in data.items() if name != "resources" or key != "default"},
+                          name in schema["required"]))  # fmt: skip
+        if name in nested:
+            written, model = nested[name]
+            lines += _nested(written, model.model_json_schema())
+    return "\n".join(lines) + "\n"
+
+
 def _nested(written: str, schema: dict[str, Any]) -> list[str]:
     keys = {key: data for key, data in schema["properties"].items() if key != "kind"}
     return [_row(written.format(key=key), data, key in schema.get("required", ())) for key, data in keys.items()]
@@ -52,9 +73,13 @@ def _row(name: str, data: dict[str, Any], required: bool) -> str:
 
 def _type(data: dict[str, Any]) -> str:
     if "anyOf" in data:
-        return " or ".join(_type(part) for part in data["anyOf"] if part.get("type") != "null")
+        return " or ".join(dict.fromkeys(_type(part) for part in data["anyOf"] if part.get("type") != "null"))
     if data.get("type") == "array":
-        return f"list of {_type(data['items'])}s"
+        kinds = [_type(part) for part in data["items"].get("anyOf", [data["items"]])]
+        plurals = [kind.replace("list of", "lists of") if kind.startswith("list of") else f"{kind}s" for kind in kinds]
+        return f"list of {' or '.join(plurals)}"
+    if "enum" in data:
+        return ", ".join(f"`{value}`" for value in data["enum"])
     if "$ref" in data or "oneOf" in data or "allOf" in data:
         return "table"
     return str(data.get("type", "table"))
@@ -82,6 +107,8 @@ def main() -> None:
     """Print the table, or with ``--schema`` the JSON Schema."""
     if "--schema" in sys.argv[1:]:
         print(json.dumps(json_schema(), indent=1, ensure_ascii=False))
+    elif "--commands" in sys.argv[1:]:
+        print(command_table(), end="")
     else:
         print(reference_table(), end="")
 

@@ -6,6 +6,7 @@ import importlib.util
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from types import ModuleType
 
@@ -15,9 +16,11 @@ from simdeck_appstore import command_package
 from simdeck_appstore.commands import Command, described
 from simdeck_appstore.developer.new import create
 from simdeck_appstore.manifest import json_schema, load_project
+from simdeck_appstore.reference import command_table
 from simdeck_appstore.toml_lines import line_of
 from simdeck_common.problems import Problem
 
+DOCS = Path(__file__).parents[2] / "docs" / "apps.md"
 LOCK = Path(__file__).parents[2] / "apps" / "molecule" / "requirements.lock"
 
 
@@ -97,8 +100,6 @@ def test_the_line_is_that_of_the_right_command() -> None:
 
 
 def test_the_schema_of_the_manifest_knows_commands(project: Path) -> None:
-    import tomllib
-
     table = tomllib.loads((project / "pyproject.toml").read_text())["tool"]["simdeck"]
     jsonschema.validate(table, json_schema())
     table["commands"][0]["outputs"]["period"]["form"] = "stdout"
@@ -148,3 +149,14 @@ def test_an_install_refuses_a_command_it_does_not_understand(
     with pytest.raises(ValueError, match="its command"):
         command_package.write(tmp_path, "1.0", workflows, [data])
     assert not list(tmp_path.iterdir())
+
+
+def test_the_table_of_the_documentation_is_the_models() -> None:
+    assert command_table() in DOCS.read_text("utf-8")
+
+
+def test_the_example_of_the_documentation_is_a_valid_command() -> None:
+    section = DOCS.read_text("utf-8").partition("### A program without glue")[2]
+    example = section.partition("```toml\n")[2].partition("```")[0]
+    [table] = tomllib.loads(example)["tool"]["simdeck"]["commands"]
+    assert Command.model_validate(table).name == "mean"
