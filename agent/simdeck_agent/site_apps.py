@@ -6,7 +6,7 @@ import asyncio
 import logging
 import time
 
-from simdeck_appstore.policy import AppPolicy, is_offered, relevant
+from simdeck_appstore.policy import AppPolicy, is_offered
 
 from simdeck_agent.pins import Pins
 from simdeck_agent.ports import AppInstaller, WorkflowBackend
@@ -29,7 +29,6 @@ class SiteApps:
 
     async def follow(self, groups: frozenset[str]) -> None:
         """Bring this user's links up to date; the worker reads the workflows anew where that changed anything."""
-        groups = relevant(self._policy, groups)
         async with self._lock:
             now = time.monotonic()
             if self._last is not None and self._last[1] == groups and now - self._last[0] < LOOK_SECONDS:
@@ -37,7 +36,7 @@ class SiteApps:
             try:
                 changed = await asyncio.to_thread(
                     self._installer.follow_site,
-                    lambda app: is_offered(self._policy, app, groups),
+                    lambda app: is_offered(self._policy, app, groups) and self._installer.is_for(app, groups),
                     self._pins.is_pinned,
                 )
             except OSError as error:

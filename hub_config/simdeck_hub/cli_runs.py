@@ -234,4 +234,8 @@ def workflows(name: str | None, as_json: bool, user: str) -> None:
     out.print(cli_show.table(("Input", "Kind", "Default", "Unit", "Meaning"), inputs))
 
 
+# The same by the name of the group that they belong to.
+cli_workflow.workflow.add_command(workflows, "list")
+cli_workflow.workflow.add_command(workflows, "show")
+
 COMMANDS = [run, show_run, runs, cancel, outputs, download, workflows, *cli_run_sets.COMMANDS, *cli_workflow.COMMANDS]

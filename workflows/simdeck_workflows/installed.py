@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from contextvars import ContextVar
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -12,6 +13,9 @@ from simdeck_common.problems import Problem
 from simdeck_workflows.models import Workflow
 
 LOG = logging.getLogger(__name__)
+
+CALLER_GROUPS: ContextVar[frozenset[str] | None] = ContextVar("simdeck_caller_groups", default=None)
+"""The groups of whoever asks now; None: nobody in particular, who sees all."""
 
 
 class InstalledWorkflows:
@@ -22,7 +26,13 @@ class InstalledWorkflows:
         self._known: dict[Path, tuple[tuple[int, int], list[Workflow]]] = {}
 
     def all(self) -> list[Workflow]:
-        """All workflows, by name."""
+        """All workflows that are for whoever asks, by name."""
+        groups = CALLER_GROUPS.get()
+        if groups is None:
+            return self._all()
+        return [one for one in self._all() if not one.groups or not groups.isdisjoint(one.groups)]
+
+    def _all(self) -> list[Workflow]:
         found = []
         for current in sorted(self._apps.glob("*/current")):
             try:
@@ -55,7 +65,21 @@ class InstalledWorkflows:
 def _read(path: Path, app: str, version: str) -> list[Workflow]:
     try:
         items = json.loads(path.read_text())["workflows"]
-        return [Workflow.model_validate({**item, "app": app, "app_version": version}) for item in items]
+        given = {"app": app, "app_version": version, "groups": _groups(path.with_name("app.json"))}
+        return [Workflow.model_validate({**item, **given}) for item in items]
     except (ValueError, KeyError, TypeError, ValidationError) as error:
         LOG.error("the workflows of %s %s cannot be read: %s", app, version, error)
         return []
+
+
+def _groups(record: Path) -> list[str]:
+    """The groups that an installed version is restricted to. Raises ``ValueError`` where that cannot be read."""
+    try:
+        found = json.loads(record.read_text("utf-8")).get("groups") or []
+    except FileNotFoundError:
+        return []
+    except (OSError, AttributeError) as error:
+        raise ValueError(f"{record}: {error}") from error
+    if not isinstance(found, list):
+        raise ValueError(f"{record}: groups is no list")
+    return [str(group) for group in found]

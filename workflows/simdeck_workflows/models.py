@@ -210,6 +210,7 @@ class Workflow(BaseModel):
     input_schema: dict[str, Any] = Field(alias="schema")
     outputs: list[OutputSpec] = Field(default_factory=list)
     headline: list[str] = Field(default_factory=list)
+    groups: list[str] = Field(default_factory=list, description="Who may run it; empty: everybody who has the app.")
 
 
 class FileEntry(BaseModel):

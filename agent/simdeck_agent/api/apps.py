@@ -69,6 +69,7 @@ async def install_app(
     mine = version is not None and await in_thread(_has, agent, app, version)
     if not mine:
         policy.check(agent.policy, app, version, groups)
+        version = await in_thread(agent.installer.version_for, app, version, groups)
     return await _begin(agent, response, "add" if beside else "install", app, version)
 
 

@@ -262,6 +262,12 @@ ENTRIES: dict[str, Entry] = {
         "{app} {version} was not published: {reason}",
         "Mend it; `simdeck app check` says all that was found.",
     ),
+    "workflow-file": Entry(
+        422,
+        "The workflow cannot be published",
+        "{file} cannot be published as a workflow: {reason}.",
+        "Name a Python file with a function marked @workflow, or the folder of a project without a page (docs/workflows.md).",
+    ),
     "publish-not-allowed": Entry(
         403,
         "You may not publish here",

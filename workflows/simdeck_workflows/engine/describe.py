@@ -15,11 +15,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-GROUPS = ("aiida.workflows", "aiida.calculations")
+GROUPS = ("aiida.workflows", "aiida.calculations", "simdeck.workflows")
 
 
 def entry_points(folder: Path) -> Iterator[tuple[str, importlib.metadata.EntryPoint]]:
-    """The AiiDA process entry points of the packages installed in ``folder``: (group, entry point)."""
+    """The process and workflow function entry points of the packages installed in ``folder``: (group, entry point)."""
     for distribution in importlib.metadata.distributions(path=[str(folder)]):
         for point in distribution.entry_points:
             if point.group in GROUPS:
@@ -27,14 +27,19 @@ def entry_points(folder: Path) -> Iterator[tuple[str, importlib.metadata.EntryPo
 
 
 def runnable(folder: Path) -> Iterator[tuple[str, Any]]:
-    """The process classes that users may run: all work chains, and calculations that carry ``SIMDECK``."""
+    """The process classes that users may run: all work chains, calculations that carry ``SIMDECK``, functions."""
     from aiida.engine import Process
+
+    from simdeck_workflows.steps import Workflow
+    from simdeck_workflows.steps.processes import process_of
 
     for group, point in entry_points(folder):
         found = point.load()
+        if isinstance(found, Workflow):
+            found = process_of(point.name, found)
         if not (isinstance(found, type) and issubclass(found, Process)):
             continue
-        if group == "aiida.workflows" or hasattr(found, "SIMDECK"):
+        if group != "aiida.calculations" or hasattr(found, "SIMDECK"):
             yield point.name, found
 
 

@@ -91,7 +91,9 @@ def title(node: Any) -> str:
 def declared(node: Any) -> dict[str, Any]:
     """The ``SIMDECK`` attribute of a process's class; empty where the class is not there any more."""
     # Anything but an entry point is a module's name, and a node that was taken in from elsewhere may name any module.
-    if ":" not in (node.process_type or ""):
+    # This module of ours finds what entry points of installed apps declare, and nothing else.
+    kind = node.process_type or ""
+    if ":" not in kind and not kind.startswith("simdeck_workflows.steps.processes."):
         return {}
     try:
         found = getattr(node.process_class, "SIMDECK", None)
