@@ -17,6 +17,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from simdeck_agent import api, problem_answers
 from simdeck_agent.api import sharing
 from simdeck_agent.api.parts import Agent, follow_site
+from simdeck_agent.callers import CallerGroups
 from simdeck_agent.launcher import ACTIVE_MARKER
 from simdeck_agent.pins import Pins
 from simdeck_agent.ports import AppInstaller, WorkflowBackend
@@ -91,7 +92,7 @@ class AgentApp:
         # Not among the routers that the deck serves as they are.
         self.app.include_router(sharing.router)
         self.app.include_router(sharing.shared)
-        self.asgi = Activity(sharing.ShareGate(self.app))
+        self.asgi = Activity(CallerGroups(sharing.ShareGate(self.app)))
 
     def mark(self) -> None:
         """Write the marker that has the launcher start this agent again if it dies."""

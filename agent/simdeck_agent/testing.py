@@ -308,6 +308,12 @@ class FakeInstaller:
             installed=now(),
         )
 
+    def version_for(self, app: str, version: str | None, groups: frozenset[str]) -> str | None:
+        return version
+
+    def is_for(self, app: str, groups: frozenset[str]) -> bool:
+        return True
+
     def install(
         self,
         app: str,

@@ -77,6 +77,36 @@ class Installer:
             raise Problem("app-not-installed", field="app", app=app)
         return found
 
+    def version_for(self, app: str, version: str | None, groups: frozenset[str]) -> str | None:
+        """Return the version to install for members of ``groups``: ``version``, or the newest that is for them.
+
+        None: the newest there is.
+
+        Raises
+        ------
+        Problem
+            404 ``app-not-found``: no release of it is for them, or not this one.
+        """
+        try:
+            _, document, _ = self._resolve(app, version)
+        except Problem:
+            return version  # the install says why, and takes what lies here
+        if not any(release.groups for release in document.releases):
+            return version
+        seen = rules.offered(self.settings.policy, document, groups)
+        if seen is None or seen.release(version) is None:
+            raise Problem("app-not-found", field="app", app=app)
+        return version or seen.latest
+
+    def is_for(self, app: str, groups: frozenset[str]) -> bool:
+        """Say whether what is installed for everybody under this name is for members of ``groups``."""
+        if self.settings.site_apps is None:
+            return True
+        theirs = AppFolder(self.settings.site_apps, app)
+        current = theirs.current()
+        record = theirs.record(current) if current else None
+        return record is None or rules.is_for(record.groups, groups)
+
     def install(
         self,
         app: str,
