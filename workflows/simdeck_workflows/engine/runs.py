@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import signal
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -23,13 +22,12 @@ from simdeck_common.layout import UserHome
 from simdeck_common.problems import Problem
 
 from simdeck_workflows import clusters, policy
-from simdeck_workflows.engine import inputs, outputs, removal, reuse, scheduler_slurm, tree
+from simdeck_workflows.engine import inputs, outputs, removal, reuse, tree
+from simdeck_workflows.engine.clearing import clear_cluster_jobs, clear_jobs
 from simdeck_workflows.engine.control import Control
 from simdeck_workflows.engine.events import Tails, step_event
 from simdeck_workflows.engine.gate import Gate
 from simdeck_workflows.engine.profile import code_for
-from simdeck_workflows.engine.scheduler import job_in, kill, processes_of
-from simdeck_workflows.engine.slurm_commands import SchedulerSilentError
 from simdeck_workflows.models import Run, RunState, Waiting
 from simdeck_workflows.steps import processes
 from simdeck_workflows.store import PRIORITIES, NewEvent, Store, Unfinished
@@ -39,7 +37,6 @@ LOG = logging.getLogger(__name__)
 _THOROUGH_EVERY = 4.0
 _KNOWN_PROCESSES = 100_000
 _TERMINAL = frozenset({"finished", "excepted", "killed"})
-_KILL_PATIENCE = 5.0
 
 
 def process_class(name: str) -> Any:
@@ -240,38 +237,14 @@ class Runs:
 
     async def _cancel(self, run: Run, node: Any) -> None:
         await self._control.kill(node)
-        await self._clear_jobs(node)
-        if self._clusters and not await self._clear_cluster_jobs(run, node):
-            return
+        await clear_jobs(node)
+        if self._clusters:
+            if not await clear_cluster_jobs(node):
+                # It is tried again at the next look.
+                return
+            self._cleared.add(run.id)
         if node.is_terminated:
             self._finish(run, node, RunState.CANCELLED)
-
-    async def _clear_jobs(self, node: Any) -> None:
-        """End what is left of the run's calculations, whatever the engine knew of them."""
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            jobs = [
-                job for calc in tree.calculations(node) if (path := tree.work_directory(calc)) if (job := job_in(path))
-            ]
-            left = [job for job in jobs if kill(job, number)]
-            patience = asyncio.get_running_loop().time() + _KILL_PATIENCE
-            # Nobody tells when a process is gone.
-            while any(processes_of(job) for job in left) and asyncio.get_running_loop().time() < patience:  # noqa: ASYNC110
-                await asyncio.sleep(0.02)
-
-    async def _clear_cluster_jobs(self, run: Run, node: Any) -> bool:
-        """End what is left of the run on clusters; False while that is not certain: it is tried at the next look."""
-        folders = [path for job in tree.calculations(node) if (path := tree.work_directory(job))]
-        patience = asyncio.get_running_loop().time() + _KILL_PATIENCE
-        try:
-            while not all([await asyncio.to_thread(scheduler_slurm.clear, folder) for folder in folders]):
-                if asyncio.get_running_loop().time() > patience:
-                    return False
-                await asyncio.sleep(0.5)
-        except SchedulerSilentError as error:
-            LOG.warning("run %s is not cancelled yet: %s", run.id, error)
-            return False
-        self._cleared.add(run.id)
-        return True
 
     # --- what happens --------------------------------------------------------------------------------------------
 
