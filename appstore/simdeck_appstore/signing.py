@@ -185,7 +185,7 @@ def renewal_due(folder: Path) -> datetime | None:
         ]
     except Exception:  # python-tuf raises several kinds for a damaged file; any means: sign anew
         return now()
-    ends = [timestamp.expires - timedelta(days=TIMESTAMP_DAYS / 2)]
+    ends: list[datetime] = [timestamp.expires - timedelta(days=TIMESTAMP_DAYS / 2)]
     ends += [one.expires - timedelta(days=TARGETS_DAYS / 2) for one in longer]
     return min(moment if moment.tzinfo else moment.replace(tzinfo=UTC) for moment in ends)
 

@@ -187,6 +187,15 @@ def test_a_package_that_does_not_import_with_another_python_is_found(tmp_path: P
     assert "nothing_of_this_name" in reason, minor
 
 
+def test_that_the_page_runs_with_another_python_is_said_and_that_it_does_not_is_a_failure() -> None:
+    good, bad = pythons.Tried("3.12", "rendered"), pythons.Tried("3.13", "rendered", "KeyError: 'He'")
+    assert pythons.report("3.11", [good])[1] == "it installs with Python 3.11, 3.12, and its page runs with 3.12"
+    assert pythons.report("3.11", [good, bad]) == (
+        "failed",
+        "with Python 3.13 it does not show its page: KeyError: 'He'",
+    )
+
+
 def write_wheel(project: Path, folder: Path) -> Path:
     import sys
 

@@ -1,7 +1,8 @@
 """Trying the app with each Python it says it supports.
 
-With an interpreter that is on this machine it is installed and imported. For the others uv resolves the lock as that
-Python would: whether every package in it may be used there, and whether it names all that is needed.
+With an interpreter that is on this machine it is installed and imported, and its page is executed. For the others uv
+resolves the lock as that Python would: whether every package in it may be used there, and whether it names all that is
+needed.
 """
 
 from __future__ import annotations
@@ -15,7 +16,10 @@ from typing import Literal
 
 from packaging.specifiers import SpecifierSet
 from packaging.version import Version
+from simdeck_common.problems import Problem
 
+from simdeck_appstore.developer.checks import kernel_page
+from simdeck_appstore.developer.checks.record import PAGE_SECONDS
 from simdeck_appstore.developer.checks.vulnerabilities import pinned
 from simdeck_appstore.process import INDEX_ADDRESS, passed_environment
 from simdeck_appstore.wheels import inspect_wheel
@@ -32,10 +36,13 @@ NEWEST = "3.14"
 
 @dataclass(frozen=True)
 class Tried:
-    """One Python: what it took (``installed`` and imported, or ``resolved`` alone), and why that failed, if it did."""
+    """One Python: how far it was tried, and why that failed, if it did.
+
+    ``installed`` (and imported), ``rendered`` (its notebook page was executed, too), or ``resolved`` alone.
+    """
 
     version: str
-    how: Literal["installed", "resolved"]
+    how: Literal["installed", "rendered", "resolved"]
     reason: str = ""
 
     @property
@@ -85,8 +92,7 @@ def try_each(
             continue
         with tempfile.TemporaryDirectory(prefix="simdeck-python-") as scratch:
             if minor in found:
-                reason = _install(uv, found[minor], Path(scratch), lock, wheels, package, notebook)
-                tried.append(Tried(minor, "installed", reason))
+                tried.append(_try(minor, uv, found[minor], Path(scratch), lock, wheels, package, notebook))
             else:
                 tried.append(Tried(minor, "resolved", resolve(uv, minor, Path(scratch), lock, wheels)))
     return tried
@@ -96,10 +102,13 @@ def report(mine: str, tried: list[Tried]) -> tuple[Literal["passed", "warning", 
     """Return how it ended, and the sentence for people."""
     failed = next((one for one in tried if one.failed), None)
     if failed is not None:
-        verb = "install" if failed.how == "installed" else "resolve"
+        verb = {"installed": "install", "rendered": "show its page", "resolved": "resolve"}[failed.how]
         return "failed", f"with Python {failed.version} it does not {verb}: {failed.reason}"
-    works = [mine, *(one.version for one in tried if one.how == "installed")]
+    works = [mine, *(one.version for one in tried if one.how != "resolved")]
     words = f"it installs with Python {', '.join(sorted(works, key=Version))}"
+    rendered = [one.version for one in tried if one.how == "rendered"]
+    if rendered:
+        words += f", and its page runs with {', '.join(rendered)}"
     resolved = [one.version for one in tried if one.how == "resolved" and not one.reason]
     if resolved:
         words += f"; resolved only, because not on this machine: {', '.join(resolved)}"
@@ -124,6 +133,31 @@ def resolve(uv: Path, minor: str, scratch: Path, lock: Path, wheels: list[Path])
         return reason
     unpinned = sorted(pinned(output.read_text("utf-8")).keys() - pinned(pins).keys())
     return f"the lock lacks {', '.join(unpinned[:3])}" if unpinned else ""
+
+
+def _try(
+    minor: str, uv: Path, python: Path, scratch: Path, lock: Path, wheels: list[Path], package: str, notebook: str
+) -> Tried:
+    reason = _install(uv, python, scratch, lock, wheels, package, notebook)
+    site = next((scratch / "env").glob("lib/python*/site-packages"), None)
+    if reason or not notebook or site is None or not (site / "ipykernel").is_dir():
+        return Tried(minor, "installed", reason)
+    return Tried(minor, "rendered", _render(site / notebook, scratch))
+
+
+def _render(notebook: Path, scratch: Path) -> str:
+    """Return why the page's notebook cannot be executed in ``scratch/env``; nothing, where it can."""
+    (scratch / "app.json").write_text(json.dumps({"entry": {"file": str(notebook.relative_to(scratch))}}), "utf-8")
+    spec = scratch / "apps" / ".jupyter" / "kernels" / "simdeck-tried"
+    spec.mkdir(parents=True)
+    argv = [str(scratch / "env" / "bin" / "python"), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    described = {"argv": argv, "display_name": "Tried", "language": "python"}
+    (spec / "kernel.json").write_text(json.dumps(described), "utf-8")
+    try:
+        kernel_page.run_page(scratch, scratch / "apps", "tried", PAGE_SECONDS)
+    except Problem as problem:
+        return problem.detail.rstrip(".")
+    return ""
 
 
 def _install(uv: Path, python: Path, scratch: Path, lock: Path, wheels: list[Path], package: str, notebook: str) -> str:
