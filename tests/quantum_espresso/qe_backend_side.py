@@ -24,6 +24,7 @@ from aiida.engine import run_get_node
 from aiida.manage.configuration import create_profile, get_config
 from ase import Atoms
 from simdeck_quantum_espresso.workflows import PropertiesWorkChain
+from simdeck_workflows.engine.citations import citations
 from simdeck_workflows.engine.values import to_json
 
 
@@ -70,7 +71,7 @@ def run(case: dict[str, Any]) -> dict[str, Any]:
     jobs.sort(key=lambda job: job.pk)
     return {
         "exit": node.exit_status, "message": node.exit_message, "outputs": to_json(dict(outputs)),
-        "calculations": [(job.label, job.exit_status) for job in jobs],
+        "citations": citations(node, scratch), "calculations": [(job.label, job.exit_status) for job in jobs],
         "reports": [log.message for log in orm.Log.collection.get_logs_for(node)],
         "progress": [line for job in jobs for line in progress_of(job)],
     }  # fmt: skip

@@ -124,7 +124,7 @@ Opened = tuple[Page, CrystalModel, FakeApi]
 async def until(condition: Callable[[], bool]) -> None:
     """Wait, bounded, for something to become true."""
     async with asyncio.timeout(20):
-        while not condition():
+        while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
 

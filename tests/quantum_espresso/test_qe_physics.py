@@ -1,14 +1,26 @@
 """Silicon, aluminium and iron through the app's work chain, held against pw.x by hand and against published values.
 
 Debian's `quantum-espresso-data` has PBE pseudopotentials for silicon and iron and for aluminium one of LDA only; each is compared
-with published values of its own functional:
+with published values of its own functional. Pseudopotentials are soft and k-points few, so that the whole takes a minute or two; what
+that costs stands in the tolerances. The same inputs by hand must agree much better (tolerances in the tests).
 
-- silicon, PBE: gap 0.57 to 0.62 eV, indirect, from Γ to 0.85 of the way to X; lattice constant 5.469 Å (all-electron 5.47 to
-  5.48: Haas, Tran, Blaha, Phys. Rev. B 79, 085104 (2009)). The norm-conserving file is used: ±0.06 eV, ±0.03 Å.
-- iron, PBE, at the measured lattice constant: 2.2 μB an atom (all-electron 2.17 to 2.22). Few k-points: ±0.1 μB.
-- silicon, LDA: optical phonon at Γ 510 to 517 cm⁻¹ (515 ± 15).
-- aluminium, LDA: nearly free electrons; 0.38 states/eV at the Fermi level for three of them in a sphere 11.7 eV deep. The real
-  crystal's structure in the density of states and few k-points: ±20 %.
+=======================  =======================  ================================================================================
+quantity                 value, tolerance         source
+=======================  =======================  ================================================================================
+Si, PBE, Γ → Γ, X, L     2.56, 0.71, 1.54 eV      all-electron (FLAPW) at 5.421 Å: Betzinger, Friedrich, Blügel,
+                         ± 0.05, 0.05, 0.08       Phys. Rev. B 81, 195117 (2010), doi 10.1103/PhysRevB.81.195117
+Si, PBE, lattice         5.469 Å ± 0.03           all-electron (WIEN2k), 20.453 Å³ an atom: Lejaeghere et al.,
+                                                  Science 351, aad3000 (2016), doi 10.1126/science.aad3000; in ASE's `dcdft`
+Fe, PBE, moment          2.22 μB ± 0.1            measured; as given for this comparison in GPAW's exercise on iron
+                                                  (wiki.fysik.dtu.dk/gpaw/exercises/iron); PBE is close to it at 2.866 Å
+Al, density at E_F       0.385 states/eV ± 20 %   three free electrons in a sphere 11.7 eV deep, 3/2 · 3/E_F: Ashcroft, Mermin,
+                                                  Solid State Physics (1976), table 2.1; the real crystal is close to it
+Si, LDA, phonon at Γ     515 cm⁻¹ ± 15            measured 519 (295 K); LDA lies a little below: Baroni, de Gironcoli, Dal Corso,
+                                                  Giannozzi, Rev. Mod. Phys. 73, 515 (2001), doi 10.1103/RevModPhys.73.515
+=======================  =======================  ================================================================================
+
+The smallest gap of silicon in PBE, between Γ and 0.85 of the way to X, lies about 0.1 eV below Γ → X; no table of it was at hand, so it is
+held against pw.x by hand and against that order.
 """
 
 from __future__ import annotations
@@ -32,6 +44,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SCRIPT = Path(__file__).with_name("qe_backend_side.py")
 SILICON, IRON, ALUMINIUM = 5.431, 2.866, 4.05
 IRON_PBE = "Fe.pbe-spn-rrkjus_psl.0.2.1.UPF"
+ORIGIN = {"text": "Si, entry 1 of a database", "url": "https://example.org/v1/structures/1"}
 SPACING, MESH, CUTOFF = 0.45, 5, 24.0
 
 
@@ -55,7 +68,7 @@ def answers(backend_python: Path, tmp_path_factory: pytest.TempPathFactory) -> d
     base = {"protocol": "fast", "k_spacing": SPACING, "cutoff": CUTOFF}
     silicon = crystal("diamond", "Si", SILICON)
     cases = {
-        "silicon": {"structure": silicon, "inputs": base, "environment": soft, "kill": "scf"},
+        "silicon": {"structure": silicon, "inputs": {**base, "origin": ORIGIN}, "environment": soft, "kill": "scf"},
         "squeezed": {
             "structure": crystal("diamond", "Si", 5.38), "environment": soft, "inputs": {**base, **plain, "relax": "cell"},
         },
@@ -126,15 +139,36 @@ def test_silicon_has_the_energy_and_the_gap_that_pw_x_gives_by_hand(answers: dic
     assert found["gap"] == pytest.approx(hand["gap"], abs=0.015)  # eV; the app's path is coarser
 
 
-def test_silicons_gap_is_indirect_and_as_large_as_published_for_pbe(answers: dict[str, Any]) -> None:
+def test_silicons_gap_is_indirect_and_lies_short_of_x(answers: dict[str, Any]) -> None:
     path = answers["silicon"]["outputs"]["band_path"]
     assert not path["metal"]
     assert not path["direct"]
-    assert path["gap"] == pytest.approx(0.595, abs=0.06)  # eV
+    to_x = at_corner(answers["silicon"]["outputs"], "X")
+    assert 0.05 < to_x - path["gap"] < 0.2  # eV
     gamma, corner = path["ticks"][0], path["ticks"][1]
     assert [gamma["label"], corner["label"]] == ["Γ", "X"]
     assert path["conduction_at"] / corner["at"] == pytest.approx(0.85, abs=0.06)
     assert path["conduction_at"] / corner["at"] == pytest.approx(answers["by hand"]["lowest at"], abs=0.06)
+
+
+@pytest.mark.parametrize(("corner", "published", "within"), [("Γ", 2.56, 0.05), ("X", 0.71, 0.05), ("L", 1.54, 0.08)])
+def test_silicons_bands_lie_where_all_electron_pbe_has_them(
+    answers: dict[str, Any], corner: str, published: float, within: float
+) -> None:
+    assert at_corner(answers["silicon"]["outputs"], corner) == pytest.approx(published, abs=within)  # eV
+
+
+def at_corner(outputs: dict[str, Any], name: str) -> float:
+    """The lowest empty band at a corner of the path, from the top of the valence band (eV)."""
+    bands, path = outputs["bands"], outputs["band_path"]
+    at = next(tick["at"] for tick in path["ticks"] if tick["label"].split("|")[0] == name)
+    place = int(np.argmin(np.abs(np.array(bands["distance"]) - at)))
+    return float(bands["energies"][0][place][4]) - float(path["valence"])
+
+
+def test_a_databases_entry_is_kept_with_the_run_and_cited(answers: dict[str, Any]) -> None:
+    cited = answers["silicon"]["citations"]
+    assert {"kind": "data", "text": ORIGIN["text"], "url": ORIGIN["url"]} in cited
 
 
 def test_silicons_states_are_counted_by_element_and_shell(answers: dict[str, Any]) -> None:
@@ -178,7 +212,7 @@ def test_aluminium_is_a_metal_of_nearly_free_electrons(answers: dict[str, Any]) 
     filled = energies <= properties["fermi_energy"]
     assert np.trapezoid(total[filled], energies[filled]) == pytest.approx(3, rel=0.04)  # electrons
     window = np.abs(energies - properties["fermi_energy"]) < 0.5
-    assert total[window].mean() == pytest.approx(0.38, rel=0.2)  # states/eV
+    assert total[window].mean() == pytest.approx(0.385, rel=0.2)  # states/eV
 
 
 def test_iron_has_the_moment_that_pw_x_gives_by_hand_and_that_is_published(answers: dict[str, Any]) -> None:
@@ -186,7 +220,7 @@ def test_iron_has_the_moment_that_pw_x_gives_by_hand_and_that_is_published(answe
     assert run["exit"] == 0, run["message"]
     assert run["outputs"]["energy"] == pytest.approx(hand["iron"], abs=0.002)  # eV
     assert run["outputs"]["moment"] == pytest.approx(hand["moment"], abs=0.02)  # μB
-    assert run["outputs"]["moment"] == pytest.approx(2.2, abs=0.1)
+    assert run["outputs"]["moment"] == pytest.approx(2.22, abs=0.1)
 
 
 def test_silicons_optical_phonon_is_where_lda_has_it(answers: dict[str, Any]) -> None:

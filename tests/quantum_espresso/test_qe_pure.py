@@ -200,6 +200,8 @@ def test_a_site_shared_by_two_elements_is_refused() -> None:
         ({"density_cutoff": 400.0}, "density_cutoff"),
         ({"moment": 2.0}, "moment"),
         ({"k_spacing": 0.001}, "k_spacing"),
+        ({"k_spacing": 0.05}, "k_spacing"),
+        ({"occupations": "fixed", "width": 0.3}, "width"),
         ({"width": -1.0}, "width"),
         ({"protocol": "sloppy"}, "protocol"),
         ({"phonons": True, "magnetism": "ferromagnetic"}, "phonons"),

@@ -21,11 +21,12 @@ _BODY: dict[str, Any] = {
 
 
 class Citation(BaseModel):
-    """One thing to cite: a `method`, `code`, `plugin`, `data` (a pseudopotential) or the `engine`."""
+    """One thing to cite: a `method`, `code`, `plugin`, `data` (a pseudopotential, a database's entry) or the `engine`."""
 
     kind: str
     text: str
     doi: str | None = None
+    url: str | None = None
     version: str | None = None
 
 

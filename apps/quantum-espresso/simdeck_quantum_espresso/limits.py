@@ -24,6 +24,7 @@ MIN_WIDTH: Final = 0.001  # eV
 MAX_WIDTH: Final = 2.0
 MIN_SPACING: Final = 0.04  # 1/Å
 MAX_SPACING: Final = 1.5
+MAX_POINTS: Final = 50_000  # k-points of a mesh, before symmetry
 MIN_CUTOFF: Final = 10.0  # Ry
 MAX_CUTOFF: Final = 250.0
 MIN_DENSITY_CUTOFF: Final = 40.0

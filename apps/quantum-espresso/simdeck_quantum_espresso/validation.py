@@ -13,7 +13,7 @@ from typing import Any, Final
 import numpy as np
 from ase import Atoms
 
-from simdeck_quantum_espresso import limits
+from simdeck_quantum_espresso import limits, settings
 
 Sentence = str | None
 
@@ -54,7 +54,16 @@ def check_together(inputs: Mapping[str, Any]) -> dict[str, str]:
         found["occupations"] = "A magnetic calculation needs smearing here, because its moment is found on the way."
     if inputs.get("moment") and inputs.get("magnetism", "none") == "none":
         found["moment"] = "A starting moment needs magnetism; choose ferromagnetic, or leave it at 0."
+    if inputs.get("occupations") == "fixed" and inputs.get("width"):
+        found["width"] = "Fixed occupations have no smearing; leave the width at 0, or choose smearing."
     atoms = inputs.get("structure")
+    if atoms is not None and inputs.get("k_spacing"):
+        points = settings.mesh(atoms, max(float(inputs["k_spacing"]), limits.MIN_SPACING))
+        if math.prod(points) > limits.MAX_POINTS:
+            mesh = " × ".join(map(str, points))
+            found["k_spacing"] = (
+                f"That is {mesh} k-points for this cell; at most {limits.MAX_POINTS:,} are taken. Give a larger distance."
+            )
     if inputs.get("phonons"):
         if inputs.get("magnetism") == "ferromagnetic":
             found["phonons"] = "Phonons are offered for crystals without magnetism."
