@@ -188,8 +188,8 @@ def test_the_warning_signal_reaches_the_server_and_is_noted(tmp_path):
 
 def test_a_warning_that_the_server_outlives_does_not_end_the_job(tmp_path):
     wait = python(tmp_path,
-        "import os, signal", "signal.signal(signal.SIGUSR1, lambda *_: print('warned', flush=True))",
-        "signal.signal(signal.SIGTERM, lambda *_: os._exit(4))", "print('waiting', flush=True)", "while True: signal.pause()",
+        "import os, signal", "signal.signal(signal.SIGUSR1, lambda *_: os.write(1, b'warned\\n'))",
+        "signal.signal(signal.SIGTERM, lambda *_: os._exit(4))", "os.write(1, b'waiting\\n')", "while True: signal.pause()",
     )  # fmt: skip
     run = Run(tmp_path, command=wait)
     assert run.says("waiting")
