@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import time
-from pathlib import Path
 from typing import Any
 
 import click
@@ -24,14 +23,20 @@ def registry_name(registry: str) -> str | None:
 
     A name is that of a registry in the site file. A folder that this person cannot write is looked for there.
     """
-    folder = Path(registry)
-    if not folder.exists() and NAME.match(registry):
+    # os.path: a folder that this person may not even look into is as one that is not there.
+    there = os.path.exists(registry)
+    if NAME.match(registry) and not there:
         return registry
-    if "://" in registry or not registry.startswith(("/", ".")) or os.access(folder, os.W_OK):
+    local = there or registry.startswith(("/", "."))
+    if "://" in registry or not local or os.access(registry, os.W_OK):
         return None
-    with rest() as client:
-        found = client.get("registries").json()["items"]
-    wanted = os.path.realpath(folder)
+    try:
+        with rest() as client:
+            found = client.get("registries").json()["items"]
+    except Problem:
+        # No Simdeck to ask: then it is a folder like any other.
+        return None
+    wanted = os.path.realpath(registry)
     return next((str(one["name"]) for one in found if os.path.realpath(one["source"]) == wanted), None)
 
 

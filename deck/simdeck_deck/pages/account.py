@@ -14,6 +14,7 @@ SCOPES = (
     ("custom:simdeck:runs", "Also submit, cancel, pause and retry runs"),
     ("custom:simdeck:apps:read", "See apps and their installation"),
     ("custom:simdeck:apps:install", "Also install, update and remove apps"),
+    ("custom:simdeck:apps:publish", "Publish apps into registries of this site that your groups may fill"),
     ("custom:simdeck:server", "Start and stop your Jupyter server"),
     ("access:services!service=deck", "Reach this service at all; every token needs it"),
 )
