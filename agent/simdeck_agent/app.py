@@ -18,6 +18,7 @@ from simdeck_agent import api, problem_answers
 from simdeck_agent.api import sharing
 from simdeck_agent.api.parts import Agent, follow_site
 from simdeck_agent.callers import CallerGroups
+from simdeck_agent.guests import Guests
 from simdeck_agent.launcher import ACTIVE_MARKER
 from simdeck_agent.pins import Pins
 from simdeck_agent.ports import AppInstaller, WorkflowBackend
@@ -81,9 +82,11 @@ class AgentApp:
             title="Simdeck agent", openapi_url=None, docs_url=None, redoc_url=None, lifespan=self._lifespan
         )
         pins = Pins(home.agent / "pins.json")
+        shares = Shares(home.agent / "shares.sqlite")
+        self.guests = Guests(installer, backend, shares)
         self.app.state.agent = Agent(
             user, installer, backend, self.tasks, self.mark, self.closing,
-            pins=pins, shares=Shares(home.agent / "shares.sqlite"), policy=settings.apps,
+            pins=pins, shares=shares, guests=self.guests, policy=settings.apps,
             site_apps=SiteApps(installer, backend, settings.apps, pins),
         )  # fmt: skip
         problem_answers.install(self.app)
@@ -118,6 +121,7 @@ class AgentApp:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.closing.wait(), tick)
                 return
+            await self.guests.look()
             if await asyncio.to_thread(self.busy):
                 await asyncio.to_thread(self.mark)
                 self.asgi.last = time.monotonic()

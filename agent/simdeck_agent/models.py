@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-# ``add`` is an install that leaves the version in use as it is.
-TaskKind = Literal["install", "add", "rollback", "remove"]
+# ``add`` is an install that leaves the version in use as it is; ``guest`` brings a version that others share.
+TaskKind = Literal["install", "add", "guest", "rollback", "remove"]
 TaskState = Literal["queued", "running", "done", "failed", "cancelled"]
 ENDED: frozenset[str] = frozenset({"done", "failed", "cancelled"})
 

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Callable, Collection
 from pathlib import Path
 from typing import Any, Protocol
 
+from simdeck_appstore.guest_versions import GuestVersion
 from simdeck_appstore.models import InstalledApp
 from simdeck_appstore.models import Progress as InstallProgress
 from simdeck_appstore.usage import AppUsage
@@ -50,6 +51,11 @@ class AppInstaller(Protocol):
         cancelled: threading.Event,
         beside: bool = False,
     ) -> InstalledApp: ...
+    def install_guest(
+        self, app: str, version: str, *, report: Callable[[InstallProgress], None], cancelled: threading.Event
+    ) -> None: ...
+    def guests(self) -> list[GuestVersion]: ...
+    def remove_guest(self, app: str, version: str) -> bool: ...
     def rollback(
         self, app: str, *, report: Callable[[InstallProgress], None], cancelled: threading.Event
     ) -> InstalledApp: ...

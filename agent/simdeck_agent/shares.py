@@ -1,7 +1,8 @@
 """What the user shares with others, and what others have shared with the user: a small SQLite database of the agent.
 
-A share opens one run, read-only, to the people and groups it names, as long as they hold its random key, it has not
-expired and has not been revoked. All of that is decided here, in the owner's own process.
+A share opens one run, read-only, or one version of an app, or both, to the people and groups it names, as long as they
+hold its random key, it has not expired and has not been revoked. All of that is decided here, in the owner's own
+process. An app's version comes from the store, not from the owner: what the owner gives is the word that names it.
 
 The key is kept as it is, so that the owner can copy the link again: whoever can read this file has the runs themselves.
 """
@@ -24,7 +25,11 @@ from simdeck_common.problems import Problem
 from simdeck_agent.models import now
 
 Name = Annotated[str, StringConstraints(strip_whitespace=True, pattern=r"^[^\s,/\\]{1,100}$")]
+Parameter = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,59}$")]
+ParameterValue = Annotated[str, StringConstraints(max_length=500)]
 LONGEST_DAYS = 365
+# How exactly it is told when somebody last looked: not every request is written down.
+NOTED_SECONDS = 60.0
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS shares (
@@ -33,18 +38,37 @@ CREATE TABLE IF NOT EXISTS shares (
 CREATE TABLE IF NOT EXISTS received (
     number INTEGER PRIMARY KEY AUTOINCREMENT, ticket TEXT NOT NULL UNIQUE, key TEXT NOT NULL, record TEXT NOT NULL
 );
+CREATE TABLE IF NOT EXISTS openings (
+    share TEXT NOT NULL, person TEXT NOT NULL, first TEXT NOT NULL, last TEXT NOT NULL, PRIMARY KEY (share, person)
+) WITHOUT ROWID;
 """
 
 
 class ShareRequest(BaseModel):
-    """A run to share, with whom, and for how many days."""
+    """A run to share, or an app, or an app that opens with the run; with whom, and for how many days."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    run: str = Field(min_length=1, max_length=100)
+    run: str | None = Field(default=None, min_length=1, max_length=100)
+    app: str | None = Field(default=None, min_length=1, max_length=100, description="An installed app of the caller's.")
+    version: str | None = Field(
+        default=None, min_length=1, max_length=100, description="Of the app; without one, the version in use."
+    )
+    page: str = Field(default="", max_length=200, description="Which of the app's pages opens; empty: the first.")
+    parameters: dict[Parameter, ParameterValue] = Field(
+        default={}, max_length=20, description="What the page finds in its address."
+    )
     people: list[Name] = Field(default=[], max_length=50, description="Names of people as the hub has them.")
     groups: list[Name] = Field(default=[], max_length=20, description="Groups of the hub.")
     days: int = Field(default=30, ge=1, le=LONGEST_DAYS)
+
+    @model_validator(mode="after")
+    def _of_something(self) -> ShareRequest:
+        if self.run is None and self.app is None:
+            raise ValueError("name a run or an app")
+        if self.app is None and (self.version or self.page or self.parameters):
+            raise ValueError("a version, page or parameters are an app's: name the app too")
+        return self
 
     @model_validator(mode="after")
     def _with_somebody(self) -> ShareRequest:
@@ -57,7 +81,11 @@ class Share(BaseModel):
     """One share of the caller's. It is over when ``revoked`` is set or ``expires`` has passed (ISO 8601 UTC)."""
 
     id: str
-    run: str
+    run: str | None = None
+    app: str | None = None
+    version: str | None = None
+    page: str = ""
+    parameters: dict[str, str] = {}
     title: str
     people: list[str]
     groups: list[str]
@@ -74,6 +102,14 @@ class Share(BaseModel):
         return person in self.people or not set(groups).isdisjoint(self.groups)
 
 
+class Opening(BaseModel):
+    """Who has opened a share, when first and when last (to the minute)."""
+
+    person: str
+    first: str
+    last: str
+
+
 class Received(BaseModel):
     """A share of somebody else's that the caller has opened. ``ticket`` names it at the deck."""
 
@@ -81,6 +117,16 @@ class Received(BaseModel):
     owner: str
     title: str
     added: str
+    app: str | None = None
+    version: str | None = None
+    expires: str | None = None
+    ended: str | None = Field(default=None, description="When it was found to be over before its time.")
+
+    @property
+    def over(self) -> bool:
+        return self.ended is not None or (
+            self.expires is not None and datetime.fromisoformat(self.expires) <= datetime.now(UTC)
+        )
 
 
 class Shares:
@@ -94,11 +140,15 @@ class Shares:
         self._db.execute("PRAGMA synchronous=FULL")
         self._db.executescript(_SCHEMA)
 
-    def create(self, wanted: ShareRequest, title: str) -> Share:
-        """Write a new share down."""
+    def create(self, wanted: ShareRequest, title: str, version: str | None = None) -> Share:
+        """Write a new share down; ``version`` is the app's, where it is of one."""
         made = Share(
             id=secrets.token_urlsafe(12),
             run=wanted.run,
+            app=wanted.app,
+            version=version,
+            page=wanted.page,
+            parameters=wanted.parameters,
             title=title,
             people=list(dict.fromkeys(wanted.people)),
             groups=list(dict.fromkeys(wanted.groups)),
@@ -145,7 +195,25 @@ class Shares:
             raise Problem("share-not-found")
         if found.over:
             raise Problem("share-ended")
+        if person != owner:
+            self._note_opening(share, person)
         return found
+
+    def openings(self, share: str) -> list[Opening]:
+        """Return who has opened a share, in the order in which they did."""
+        rows = self._rows("SELECT person, first, last FROM openings WHERE share = ? ORDER BY first, person", share)
+        return [Opening(person=person, first=first, last=last) for person, first, last in rows]
+
+    def _note_opening(self, share: str, person: str) -> None:
+        known = self._rows("SELECT last FROM openings WHERE share = ? AND person = ?", share, person)
+        moment = datetime.now(UTC)
+        if known and (moment - datetime.fromisoformat(known[0][0])).total_seconds() < NOTED_SECONDS:
+            return
+        self._write(
+            "INSERT INTO openings (share, person, first, last) VALUES (?, ?, ?, ?) "
+            "ON CONFLICT (share, person) DO UPDATE SET last = excluded.last",
+            share, person, now(), now(),
+        )  # fmt: skip
 
     def receive(self, received: Received, key: str) -> None:
         """Write down a share of somebody else's, with the key that its link brought."""
@@ -159,6 +227,20 @@ class Shares:
         """Return what others have shared, newest first."""
         rows = self._rows("SELECT record FROM received ORDER BY number DESC")
         return [Received.model_validate_json(record) for (record,) in rows]
+
+    def received(self, ticket: str) -> Received:
+        """Return a received share; raises ``Problem`` 404 ``share-not-found``."""
+        rows = self._rows("SELECT record FROM received WHERE ticket = ?", ticket)
+        if not rows:
+            raise Problem("share-not-found")
+        return Received.model_validate_json(rows[0][0])
+
+    def end_received(self, ticket: str) -> None:
+        """Note that a received share is over; raises ``Problem`` 404 ``share-not-found``."""
+        found = self.received(ticket)
+        if found.ended is None:
+            changed = found.model_copy(update={"ended": now()})
+            self._write("UPDATE received SET record = ? WHERE ticket = ?", changed.model_dump_json(), ticket)
 
     def received_key(self, ticket: str) -> str:
         """Return the key of a received share; raises ``Problem`` 404 ``share-not-found``."""

@@ -212,6 +212,9 @@ class Tasks:
         if task.kind == "add":
             self._installer.install(task.app, task.version, report=report, cancelled=cancelled, beside=True)
             return task.version
+        if task.kind == "guest":
+            self._installer.install_guest(task.app, str(task.version), report=report, cancelled=cancelled)
+            return task.version
         if task.kind == "rollback":
             return self._installer.rollback(task.app, report=report, cancelled=cancelled).current
         check_unused(self._backend, task.app, task.version)

@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from simdeck_appstore.guest_versions import GuestVersion
 from simdeck_appstore.models import InstalledApp, NotebookEntry
 from simdeck_appstore.usage import AppUsage, VersionUsage
 from simdeck_common.problems import Problem
@@ -288,6 +289,8 @@ class FakeInstaller:
         self.release = threading.Event()
         self.cleaned = 0
         self.for_all: set[str] = set()
+        self.guest_versions: dict[str, list[str]] = {}
+        self.open_pages: set[str] = set()
 
     def installed(self) -> list[InstalledApp]:
         return [self.get(app) for app in self.apps]
@@ -355,6 +358,26 @@ class FakeInstaller:
         else:
             self.apps[app].remove(version)
 
+    def install_guest(
+        self, app: str, version: str, *, report: Callable[[InstallProgress], None], cancelled: threading.Event
+    ) -> None:
+        report(InstallProgress(step="build", message=f"Making {app} {version}"))
+        self.guest_versions.setdefault(app, []).append(version)
+
+    def guests(self) -> list[GuestVersion]:
+        return [
+            GuestVersion(app=app, version=version, title=app.title())
+            for app, versions in self.guest_versions.items()
+            for version in versions
+            if version not in self.apps.get(app, [])
+        ]
+
+    def remove_guest(self, app: str, version: str) -> bool:
+        if app in self.open_pages:
+            return False
+        self.guest_versions[app].remove(version)
+        return True
+
     def follow_site(self, offered: Callable[[str], bool], stays: Callable[[str], bool]) -> bool:
         self.apps = {app: versions for app, versions in self.apps.items() if app not in self.for_all or offered(app)}
         new = {app: ["1.0"] for app in self.for_all if offered(app) and app not in self.apps}
@@ -412,6 +435,11 @@ class FakeLauncher(Launcher):
                 await self.stack.enter_async_context(serving(agent.asgi, agent.closing, unix_socket(path)))
                 self.agents[user] = agent
             return path
+
+    def installer(self, user: str) -> FakeInstaller:
+        installer = self.agents[user].app.state.agent.installer
+        assert isinstance(installer, FakeInstaller)
+        return installer
 
     def backend(self, user: str) -> FakeBackend:
         backend = self.agents[user].backend

@@ -16,17 +16,18 @@ from simdeck_common.generations import covering, need_of
 from simdeck_common.layout import private_dir
 from simdeck_common.problems import Problem
 
+from simdeck_appstore import guest_versions
 from simdeck_appstore import policy as rules
 from simdeck_appstore.aiidalab.install import AiidalabInstallation
 from simdeck_appstore.generations import Generations
+from simdeck_appstore.guest_versions import GuestVersion
 from simdeck_appstore.installation import Installation
 from simdeck_appstore.installer_settings import InstallerSettings
-from simdeck_appstore.kernelspec import write_kernel
+from simdeck_appstore.mending import mend
 from simdeck_appstore.models import InstalledApp, Progress, RegistryApp, Release
 from simdeck_appstore.process import CancelledError
 from simdeck_appstore.registries import UNTRUSTED, RegistrySource
 from simdeck_appstore.registry import Registry
-from simdeck_appstore.rubbish import remove_tree
 from simdeck_appstore.site_wide import follow_site, make_open
 from simdeck_appstore.sources import APP_ID
 from simdeck_appstore.usage import AppUsage, Usage
@@ -120,7 +121,8 @@ class Installer:
 
         With ``beside`` the version that is current stays so.
 
-        A version that is installed already with the same content is only switched to.
+        A version that is installed already with the same content is only switched to; a guest version becomes the
+        person's own.
 
         Raises
         ------
@@ -128,6 +130,51 @@ class Installer:
             ``app-busy``, ``app-not-found``, ``version-not-found``, ``version-not-offered``, ``registry-…``,
             ``app-needs-…``, ``file-changed``, ``install-…``, ``app-broken``. Nothing is changed then.
         """
+        with self._held(app) as folder:
+            report(Progress(step="resolve", message=f"Looking up {app}"))
+            try:
+                found = self._resolve(app, version)
+            except Problem as problem:
+                # Going back to a version that lies here needs no registry, and nobody's leave.
+                own = set(folder.versions()) - set(folder.guests())
+                if problem.code not in NOT_NEEDED or version not in own:
+                    raise
+                return self.get(app) if beside else self._switch(folder, str(version), report, cancelled)
+            release = found[2]
+            beside = beside and folder.current() not in folder.guests()
+            # From here on it is the person's own, whatever brought it.
+            folder.unmark_guest(release.version)
+            if self._is_installed(folder, release):
+                return self.get(app) if beside else self._switch(folder, release.version, report, cancelled)
+            self._install(folder, *found, report, cancelled, beside=beside)
+            return self.get(app)
+
+    def install_guest(
+        self, app: str, version: str, *, report: Report = _quiet, cancelled: threading.Event | None = None
+    ) -> None:
+        """Have ``version`` of ``app`` here without it being the person's: it can be opened, and is on no list.
+
+        Raises
+        ------
+        Problem
+            As ``install`` does.
+        """
+        with self._held(app) as folder:
+            if version in folder.versions():
+                return
+            report(Progress(step="resolve", message=f"Looking up {app}"))
+            found = self._resolve(app, version)
+            folder.mark_guest(version)
+            try:
+                self._install(folder, *found, report, cancelled, beside=True)
+            except Problem:
+                folder.unmark_guest(version)
+                folder.recover()
+                raise
+
+    @contextlib.contextmanager
+    def _held(self, app: str) -> Iterator[AppFolder]:
+        """Hold the app for an install, mended from what was cut short before."""
         folder = AppFolder(self.apps, app)
         if self.settings.site_wide:
             make_open(self.apps)
@@ -135,32 +182,34 @@ class Installer:
             private_dir(self.apps)
         with folder.lock():
             folder.recover()
-            report(Progress(step="resolve", message=f"Looking up {app}"))
-            try:
-                registry, document, release = self._resolve(app, version)
-            except Problem as problem:
-                # Going back to a version that lies here needs no registry, and nobody's leave.
-                if problem.code not in NOT_NEEDED or version not in folder.versions():
-                    raise
-                return self.get(app) if beside else self._switch(folder, str(version), report, cancelled)
-            if self._is_installed(folder, release):
-                return self.get(app) if beside else self._switch(folder, release.version, report, cancelled)
-            if release.workflows and not self.settings.takes_plugins:
-                raise Problem("app-needs-admin", field="app", app=document.title, id=app)
-            kind = AiidalabInstallation if release.tree is not None else Installation
-            installation = kind(
-                folder=folder,
-                settings=self.settings,
-                registry=registry,
-                document=document,
-                release=release,
-                report=report,
-                cancelled=cancelled or threading.Event(),
-            )
-            installation.beside = beside
-            installation.run()
-            self.generations.clean()
-            return self.get(app)
+            yield folder
+
+    def _install(
+        self,
+        folder: AppFolder,
+        registry: Registry,
+        document: RegistryApp,
+        release: Release,
+        report: Report,
+        cancelled: threading.Event | None,
+        *,
+        beside: bool,
+    ) -> None:
+        if release.workflows and not self.settings.takes_plugins:
+            raise Problem("app-needs-admin", field="app", app=document.title, id=folder.app)
+        kind = AiidalabInstallation if release.tree is not None else Installation
+        installation = kind(
+            folder=folder,
+            settings=self.settings,
+            registry=registry,
+            document=document,
+            release=release,
+            report=report,
+            cancelled=cancelled or threading.Event(),
+        )
+        installation.beside = beside
+        installation.run()
+        self.generations.clean()
 
     def rollback(self, app: str, *, report: Report = _quiet, cancelled: threading.Event | None = None) -> InstalledApp:
         """Make the version before the current one current.
@@ -194,13 +243,14 @@ class Installer:
         with folder.lock():
             folder.recover()
             site = folder.site_versions()
-            own = [one for one in folder.versions() if one not in site]
+            guests = folder.guests()
+            own = [one for one in folder.versions() if one not in site and one not in guests]
             if version in site or (version is None and not own):
                 raise Problem("app-site-wide", field="version" if version else "app", app=app)
             if version is None:
-                for one in own if site else ():
+                for one in own if site or guests else ():
                     folder.remove_version(one)
-                if not site:
+                if not site and not guests:
                     folder.remove()
                 report(Progress(step="ready", message="Removed"))
                 return
@@ -251,52 +301,26 @@ class Installer:
         except (Problem, OSError) as error:
             LOG.warning("the workflow backend lacks what apps need: %s", error)
 
+    def guests(self) -> list[GuestVersion]:
+        """Return the versions that are here because others share them."""
+        return guest_versions.listed(self.apps)
+
+    def remove_guest(self, app: str, version: str) -> bool:
+        """Take a guest version away; return False where it stays, because a page of it is open or it is no guest."""
+        gone = guest_versions.remove(AppFolder(self.apps, app), version)
+        if gone:
+            self._try_to_renew()
+        return gone
+
     def usage(self) -> list[AppUsage]:
         """Return how much disk the installed apps take, largest first."""
         return self._usage.of(self.apps)
 
     def clean(self) -> None:
         """Mend what killed installs left: at the agent's start. Apps that another process changes are left to it."""
-        if not self.apps.is_dir():
-            return
-        for path in sorted(self.apps.iterdir()):
-            if APP_ID.match(path.name) and path.is_dir():
-                self._clean_app(path.name)
-        for rubbish in (self.apps / ".staging", self.apps / ".trash"):
-            for path in sorted(rubbish.glob("*")):
-                self._clean_rubbish(path)
-        self.generations.clean()
-        kernels = self.apps / ".jupyter" / "kernels"
-        for link in [*kernels.glob("simdeck-*"), *kernels.glob(".simdeck-*")]:
-            if not (link / "kernel.json").is_file():
-                link.unlink(missing_ok=True)
-
-    def _clean_app(self, app: str) -> None:
-        folder = AppFolder(self.apps, app)
-        try:
-            with folder.lock():
-                folder.recover()
-                for version in folder.versions():
-                    self._mend_kernel(folder, version)
-        except Problem:
-            return  # busy: its owner recovers it
-
-    def _mend_kernel(self, folder: AppFolder, version: str) -> None:
-        """Write the kernel spec anew where the data folder was moved: it holds an absolute path."""
-        record, home = folder.record(version), folder.home(version)
-        if home.is_symlink():
-            return  # somebody else's
-        spec = home / "kernel" / "kernel.json"
-        if record is None or not spec.is_file() or str(home) in spec.read_text("utf-8"):
-            return
-        write_kernel(record, home, home)
-
-    def _clean_rubbish(self, path: Path) -> None:
-        try:
-            with AppFolder(self.apps, path.name.partition(".")[0]).lock():
-                remove_tree(path)
-        except Problem:
-            return
+        if self.apps.is_dir():
+            mend(self.apps)
+            self.generations.clean()
 
     def _resolve(self, app: str, version: str | None) -> tuple[Registry, RegistryApp, Release]:
         """Return the first registry that has the app, with the release wanted.
@@ -361,16 +385,16 @@ class Installer:
         return self.get(folder.app)
 
     def _describe(self, folder: AppFolder) -> InstalledApp | None:
-        current = folder.current()
+        current, guests = folder.current(), folder.guests()
         record = folder.record(current) if current else None
-        if current is None or record is None:
+        if current is None or record is None or current in guests:
             return None
         return InstalledApp(
             id=folder.app,
             title=record.title,
             summary=record.summary,
             current=current,
-            versions=folder.versions(),
+            versions=[version for version in folder.versions() if version not in guests],
             site_versions=folder.site_versions(),
             previous=folder.previous(),
             entry=record.entry,

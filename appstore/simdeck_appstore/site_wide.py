@@ -58,7 +58,7 @@ def _agrees(mine: AppFolder, theirs: AppFolder, wanted: list[str], current: str 
 def _follow(mine: AppFolder, theirs: AppFolder, wanted: list[str], current: str | None, *, stays: bool) -> None:
     """Make links, history and note those of the site; the caller holds the lock. A kill in between is made up for."""
     before, note = mine.current(), _note(mine)
-    own = set(mine.versions()) - set(mine.site_versions())
+    own = set(mine.versions()) - set(mine.site_versions()) - set(mine.guests())
     if wanted:
         mine.versions_root.mkdir(parents=True, exist_ok=True)
     links = _links(mine)
@@ -70,7 +70,8 @@ def _follow(mine: AppFolder, theirs: AppFolder, wanted: list[str], current: str 
         beside.unlink(missing_ok=True)
         beside.symlink_to(target)
         os.replace(beside, home)
-    follows = before is None or (not stays and (before == note or (note is None and not own)))
+    nothing = before is None or before in mine.guests()
+    follows = nothing or (not stays and (before == note or (note is None and not own)))
     if current is not None and (follows or before not in mine.versions()):
         mine.switch(current)
     for version in links.keys() - set(wanted):

@@ -20,6 +20,7 @@ from typing import IO
 
 from packaging.version import InvalidVersion, Version
 from pydantic import ValidationError
+from simdeck_common import guests
 from simdeck_common.files import write_atomically
 from simdeck_common.layout import private_dir
 from simdeck_common.problems import Problem
@@ -97,6 +98,22 @@ class AppFolder:
         """Return those of the versions that are installed for everybody: links to the site's copies."""
         return [version for version in self.versions() if self.home(version).is_symlink()]
 
+    def guests(self) -> list[str]:
+        """Return those of the versions that somebody shares with the person, and that are not theirs."""
+        noted = guests.noted(self.root)
+        return [version for version in self.versions() if version in noted]
+
+    def mark_guest(self, version: str) -> None:
+        """Note that ``version`` is there, or about to be, as a guest."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        guests.note(self.root, guests.noted(self.root) | {version})
+
+    def unmark_guest(self, version: str) -> None:
+        """Make ``version`` the person's own, or forget one that is gone."""
+        noted = guests.noted(self.root)
+        if version in noted:
+            guests.note(self.root, noted - {version})
+
     def current(self) -> str | None:
         """Return the version that ``current`` leads to, or None."""
         try:
@@ -124,8 +141,11 @@ class AppFolder:
         history = self.history()
         if history is None:
             return None
-        earlier = history.within(set(self.versions())).earlier
+        earlier = history.within(self._own()).earlier
         return earlier[-1] if earlier else None
+
+    def _own(self) -> set[str]:
+        return set(self.versions()) - guests.noted(self.root)
 
     def adopt(self, tree: Path, version: str, *, beside: bool = False) -> None:
         """Make the finished ``tree`` the app's current ``version``; a version of that name moves into ``tree``.
@@ -155,7 +175,7 @@ class AppFolder:
         history = self.history()
         if previous is None or history is None:
             raise Problem("no-previous-version", app=self.app)
-        self._write(History(previous, history.within(set(self.versions())).earlier[:-1]))
+        self._write(History(previous, history.within(self._own()).earlier[:-1]))
         self.recover()
         return previous
 
@@ -167,12 +187,15 @@ class AppFolder:
             return
         history = self.history()
         if history is not None and version == history.current:
-            earlier = history.within(set(others)).earlier
-            self._write(History(earlier[-1], earlier[:-1]) if earlier else History(others[0]))
+            # A guest comes to the front only where nothing else is left: no list shows the app then.
+            own = [other for other in others if other in self._own()] or others
+            earlier = history.within(set(own)).earlier
+            self._write(History(earlier[-1], earlier[:-1]) if earlier else History(own[0]))
         elif history is not None:
             self._write(history.within(set(others)))
         self.recover()
         self._discard(self.home(version))
+        self.unmark_guest(version)
 
     def remove(self) -> None:
         """Remove the app with all its versions: out of sight by one rename, then deleted."""

@@ -21,6 +21,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
+from simdeck_deck import shared_runs
 from simdeck_deck.agents import PASSED_ON
 from simdeck_deck.scopes import DECLARABLE
 
@@ -211,6 +212,10 @@ def _endpoint(deck: Deck, template: str, scope: str, *, limited: bool) -> Callab
             limits = user.limits(scope)
         else:
             user, limits = await deck.auth.authorize(request, scope), None
+        if shared_runs.is_ticket(str(request.path_params.get("run_id", ""))):
+            if limits is not None:
+                raise Problem("run-not-found", run=request.path_params["run_id"])
+            return await shared_runs.answer(deck, request, user, template, request.path_params)
         try:
             return await forward(deck, request, user.name, agent_path(template, request.path_params), limits)
         except ClientDisconnect:

@@ -8,20 +8,22 @@ share, and with nothing of the caller's request but a path.
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import binascii
+import contextlib
 import hmac
 import json
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, Literal
 from urllib.parse import quote
 
 import httpx
 from pydantic import Field
-from simdeck_agent.api.sharing import SHARE_HEADER, SharedRun
+from simdeck_agent.api.sharing import SHARE_HEADER, GuestState, History, SharedAbout, SharedRun
 from simdeck_agent.models import now
-from simdeck_agent.shares import Received, Share, ShareRequest, share_header
+from simdeck_agent.shares import Opening, Received, Share, ShareRequest, share_header
 from simdeck_common.problems import Problem
 from starlette.responses import StreamingResponse
 
@@ -33,7 +35,7 @@ log = logging.getLogger(__name__)
 
 # What of an answer with a file's bytes goes to the caller.
 KEPT_HEADERS = ("content-type", "content-length", "content-disposition")
-Part = Literal["run", "inputs", "outputs", "files", "archive"]
+Part = Literal["about", "run", "history", "inputs", "outputs", "files", "archive"]
 
 
 class ShareView(Share):
@@ -41,6 +43,11 @@ class ShareView(Share):
 
     link: str
     ended: bool = Field(description="Expired or revoked.")
+    opened: list[Opening] = Field(default=[], description="Who has opened it, in the order in which they did.")
+
+
+class SharedApp(SharedAbout, GuestState):
+    """A version of an app that somebody shares with the caller, and whether it can be opened."""
 
 
 def ticket_of(keys: Keys, owner: str, share: str) -> str:
@@ -61,6 +68,11 @@ def read_ticket(keys: Keys, ticket: str) -> tuple[str, str]:
     return str(owner), str(share)
 
 
+def read_owner(keys: Keys, ticket: str) -> str:
+    """Return whose share a ticket names; raises ``Problem`` as :func:`read_ticket`."""
+    return read_ticket(keys, ticket)[0]
+
+
 def _signature(keys: Keys, body: str) -> str:
     return keys.sign("share", body)[:32]
 
@@ -78,6 +90,7 @@ class Sharing:
         self._agents = agents
         self._keys = keys
         self._prefix = prefix
+        self._telling: set[asyncio.Task[None]] = set()
 
     # --- the caller's own ------------------------------------------------------------------------------------------
 
@@ -98,12 +111,27 @@ class Sharing:
     async def revoke(self, user: SessionUser, share: str) -> ShareView:
         """End one of the caller's shares."""
         await self._agents.ask(user.name, "DELETE", f"/shares/{_part(share)}")
-        return await self.one(user, share)
+        revoked = await self.one(user, share)
+        if revoked.app is not None:
+            # Their guest versions go now; whoever is not reached finds out when they next look.
+            telling = asyncio.ensure_future(self._tell_ended(user.name, revoked))
+            self._telling.add(telling)
+            telling.add_done_callback(self._telling.discard)
+        return revoked
+
+    async def _tell_ended(self, owner: str, share: ShareView) -> None:
+        for one in share.opened:
+            await self._end(one.person, ticket_of(self._keys, owner, share.id))
+
+    async def _end(self, person: str, ticket: str) -> None:
+        with contextlib.suppress(Problem):
+            await self._agents.ask(person, "PUT", f"/received/{_part(ticket)}/ended")
 
     def _view(self, user: SessionUser, answer: dict[str, Any]) -> ShareView:
         share = Share.model_validate(answer["share"])
         link = f"{self._prefix}shared/{ticket_of(self._keys, user.name, share.id)}#{answer['key']}"
-        return ShareView(**share.model_dump(), link=link, ended=share.over)
+        opened = [Opening.model_validate(one) for one in answer.get("opened") or ()]
+        return ShareView(**share.model_dump(), link=link, ended=share.over, opened=opened)
 
     # --- what others share with the caller -------------------------------------------------------------------------
 
@@ -114,8 +142,11 @@ class Sharing:
 
     async def claim(self, user: SessionUser, ticket: str, key: str) -> Received:
         """Open a link for the first time: the owner's agent is asked, then the caller's own keeps it."""
-        run = await self._ask(user, ticket, key, "run")
-        received = Received(ticket=ticket, owner=run["owner"], title=run["title"], added=now())
+        told = SharedAbout.model_validate(await self._ask(user, ticket, key, "about"))
+        received = Received(
+            ticket=ticket, owner=told.owner, title=told.title, added=now(),
+            app=told.app, version=told.version, expires=told.expires,
+        )  # fmt: skip
         body = {"received": received.model_dump(), "key": key}
         await self._agents.ask(user.name, "PUT", "/received", json=body)
         return received
@@ -125,8 +156,32 @@ class Sharing:
         await self._agents.ask(user.name, "DELETE", f"/received/{_part(ticket)}")
 
     async def read(self, user: SessionUser, ticket: str, part: Part) -> dict[str, Any]:
-        """Return a part of a shared run."""
+        """Return a part of what is shared."""
         return await self._ask(user, ticket, await self._key(user, ticket), part)
+
+    async def history(self, user: SessionUser, ticket: str, after: int, wait: float) -> History:
+        """Return the events of a shared run after ``after``, waiting so many seconds for the first."""
+        key = await self._key(user, ticket)
+        return History.model_validate(await self._ask(user, ticket, key, "history", after=after, wait=wait))
+
+    async def app(self, user: SessionUser, ticket: str) -> SharedApp:
+        """Return the app that is shared, and whether it can be opened; 404 for a share of a run alone."""
+        about = await self._about_app(user, ticket)
+        state = await self._agents.get_json(user.name, f"/guests/{_part(ticket)}")
+        return SharedApp(**about.model_dump(), **GuestState.model_validate(state).model_dump())
+
+    async def prepare(self, user: SessionUser, ticket: str) -> SharedApp:
+        """Have the shared version of the app here, as a guest; the site's rules about apps are asked first."""
+        about = await self._about_app(user, ticket)
+        path = f"/apps/{_part(str(about.app))}/guest"
+        answer = await self._agents.ask(user.name, "POST", path, json={"ticket": ticket})
+        return SharedApp(**about.model_dump(), **GuestState.model_validate(answer.json()).model_dump())
+
+    async def _about_app(self, user: SessionUser, ticket: str) -> SharedAbout:
+        about = SharedAbout.model_validate(await self.read(user, ticket, "about"))
+        if about.app is None or about.version is None:
+            raise Problem("share-not-found")
+        return about
 
     async def stream(self, user: SessionUser, ticket: str, path: str) -> StreamingResponse:
         """Answer with the bytes of ``files/<path>`` or ``archive``."""
@@ -141,14 +196,18 @@ class Sharing:
         found: dict[str, str] = await self._agents.get_json(user.name, f"/received/{_part(ticket)}")
         return found["key"]
 
-    async def _ask(self, user: SessionUser, ticket: str, key: str, part: Part) -> dict[str, Any]:
-        """Return a part of a shared run. What answers is another person's process, and may say anything."""
+    async def _ask(self, user: SessionUser, ticket: str, key: str, part: Part, **query: float) -> dict[str, Any]:
+        """Return a part of what is shared. What answers is another person's process, and may say anything."""
         owner, _ = read_ticket(self._keys, ticket)
-        answer = await self._send(user, ticket, key, part, stream=False)
+        answer = await self._send(user, ticket, key, part, stream=False, query=query)
         try:
             found = answer.json()
             if part == "run":
                 found = SharedRun.model_validate(found | {"owner": owner}).model_dump()
+            elif part == "about":
+                found = SharedAbout.model_validate(found | {"owner": owner}).model_dump()
+            elif part == "history":
+                found = History.model_validate(found).model_dump()
             elif not isinstance(found, dict):
                 raise TypeError
         except (ValueError, TypeError):
@@ -156,14 +215,27 @@ class Sharing:
             raise Problem("share-owner-away", owner=owner) from None
         return dict(found)
 
-    async def _send(self, user: SessionUser, ticket: str, key: str, path: str, *, stream: bool) -> httpx.Response:
+    async def _send(
+        self,
+        user: SessionUser,
+        ticket: str,
+        key: str,
+        path: str,
+        *,
+        stream: bool,
+        query: Mapping[str, float] | None = None,
+    ) -> httpx.Response:
         """Send the only kind of request that ever goes to somebody else's agent."""
         owner, share = read_ticket(self._keys, ticket)
         header = {SHARE_HEADER: share_header(share, key, user.name, user.groups)}
         try:
             client = await self._agents.client(owner)
             request = client.build_request(
-                "GET", f"/shared/{path}", headers=header, extensions={PASSED_ON: True} if stream else None
+                "GET",
+                f"/shared/{path}",
+                params=query or None,
+                headers=header,
+                extensions={PASSED_ON: True} if stream else None,
             )
             answer = await client.send(request, stream=stream)
         except (httpx.TransportError, Problem) as error:
@@ -172,7 +244,11 @@ class Sharing:
             raise Problem("share-owner-away", owner=owner) from error
         if answer.is_error:
             await answer.aread()
-            raise problem_of(answer)
+            problem = problem_of(answer)
+            if problem.code in ("share-not-found", "share-ended") and path == "about" and user.name != owner:
+                # Where it is on the caller's list, what it brought goes.
+                await self._end(user.name, ticket)
+            raise problem
         return answer
 
 

@@ -11,7 +11,7 @@ from simdeck_agent.api.sharing import SharedRun
 from simdeck_agent.shares import Received, ShareRequest
 
 from simdeck_deck.auth import SessionUser, current_user, scoped
-from simdeck_deck.sharing import ShareView, Sharing, split_link
+from simdeck_deck.sharing import SharedApp, ShareView, Sharing, split_link
 
 if TYPE_CHECKING:
     from simdeck_deck.app import Deck
@@ -51,13 +51,16 @@ Part = Annotated[Sharing, Depends(sharing_of)]
 
 @router.get("/shares", **scoped("runs:read"))
 async def list_shares(user: User, sharing: Part) -> Shares:
-    """List the runs that the caller shares, with their links."""
+    """List what the caller shares, with the links and who has opened them."""
     return Shares(items=await sharing.mine(user))
 
 
 @router.post("/shares", status_code=201, responses=refusals(404, 422), **scoped("runs"))
 async def create_share(wanted: ShareRequest, user: User, sharing: Part) -> ShareView:
-    """Share a run, read-only, with people and groups, by the link in the answer."""
+    """Share a run, read-only, or a version of an app, or an app that opens with the run, by the link in the answer.
+
+    The app comes from the store, for those whom the store offers it to; they open it without installing it.
+    """
     return await sharing.create(user, wanted)
 
 
@@ -97,6 +100,22 @@ async def forget_shared(ticket: str, user: User, sharing: Part) -> Response:
     """Take it off the caller's list; the link opens it again."""
     await sharing.forget(user, ticket)
     return Response(status_code=204)
+
+
+@router.get("/shared/{ticket}/app", responses=refusals(404, 410), **scoped("runs:read"))
+async def get_shared_app(ticket: str, user: User, sharing: Part) -> SharedApp:
+    """Show the app that somebody shares with the caller, and whether it can be opened at once."""
+    return await sharing.app(user, ticket)
+
+
+@router.post("/shared/{ticket}/app", status_code=202, responses=refusals(403, 404, 409, 410), **scoped("apps:install"))
+async def prepare_shared_app(ticket: str, user: User, sharing: Part) -> SharedApp:
+    """Make the shared version of the app ready to be opened, without installing it.
+
+    Follow `task` at `/tasks/{id}/events`. Open it at `/user/<name>/deck/<app>@<version>/`, with `?run=<ticket>` for the
+    run that is shared with it. It goes when the share is over.
+    """
+    return await sharing.prepare(user, ticket)
 
 
 @router.get("/shared/{ticket}/inputs", responses=refusals(404, 410), **scoped("runs:read"))

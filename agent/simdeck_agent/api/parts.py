@@ -13,6 +13,7 @@ from simdeck_appstore.policy import OPEN, AppPolicy
 from simdeck_common.problems import Problem
 from starlette.concurrency import run_in_threadpool
 
+from simdeck_agent.guests import Guests
 from simdeck_agent.models import now
 from simdeck_agent.pins import Pins
 from simdeck_agent.ports import AppInstaller, WorkflowBackend
@@ -42,6 +43,7 @@ class Agent:
     closing: asyncio.Event
     pins: Pins
     shares: Shares
+    guests: Guests
     started: str = field(default_factory=now)
     policy: AppPolicy = OPEN
     site_apps: SiteApps | None = None

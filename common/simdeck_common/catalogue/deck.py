@@ -86,6 +86,18 @@ ENTRIES: dict[str, Entry] = {
         "It was shared with you, but has expired, or was taken back or deleted.",
         "Ask its owner to share it anew.",
     ),
+    "share-read-only": Entry(
+        403,
+        "This result is only to be looked at",
+        "It belongs to {owner}, who shares it with you read-only.",
+        "Fill in the inputs anew and submit: that makes a run of your own.",
+    ),
+    "shared-app-not-offered": Entry(
+        403,
+        "This site does not offer you the app",
+        "{owner} shares {app} {version} with you, but the store of this site does not offer that version to you.",
+        "Ask your administrator for the app, or {owner} to share a version that the store offers.",
+    ),
     "server-start-failed": Entry(
         502,
         "The server did not start",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Form, Response
+from fastapi import APIRouter, Depends, Form, Response
 
 from simdeck_deck.pages.frame import now, see_other
 from simdeck_deck.pages.servers import cards_of, poll_of, shown_on_deck
@@ -14,7 +14,10 @@ from simdeck_deck.pages.views.links import Links
 from simdeck_deck.pages.views.problems import waiting_view
 from simdeck_deck.pages.views.runs import RunView, run_view
 from simdeck_deck.pages.views.server import server_view
+from simdeck_deck.pages.views.sharing import received_rows
 from simdeck_deck.pages.visit import Visiting
+from simdeck_deck.sharing import Sharing
+from simdeck_deck.sharing_routes import sharing_of
 
 router = APIRouter()
 
@@ -37,18 +40,19 @@ def run_views(answer: Any, links: Links) -> tuple[RunView, ...]:
 
 
 @router.get("/")
-async def deck(
-    visit: Visiting,
-) -> Response:
+async def deck(visit: Visiting, sharing: Annotated[Sharing, Depends(sharing_of)]) -> Response:
     """The deck. Each part stands alone: what cannot be read is said in its place."""
-    (apps, apps_problem), (index, _), (runs, runs_problem), (server, _), (status, _), (clusters, _) = await attempt_all(
+    (
+        (apps, apps_problem), (index, _), (runs, runs_problem), (server, _), (status, _), (clusters, _), (received, _),
+    ) = await attempt_all(
         visit.agent.get("/apps"),
         visit.store.index(),
         visit.agent.get("/runs", limit=RECENT),
         visit.server.state(),
         visit.agent.get("/status"),
         visit.servers.clusters(),
-    )
+        sharing.received(visit.user),
+    )  # fmt: skip
     jobs: dict[str, Any] = {"batch": bool(clusters)}
     if clusters:
         servers, servers_problem = await attempt(visit.servers.servers())
@@ -60,6 +64,7 @@ async def deck(
         here="deck",
         cards=installed_cards(apps, latest_versions(index or {}), visit.links),
         apps_problem=apps_problem,
+        shared_apps=[row for row in received_rows(received or (), visit.links, now()) if row.kind and not row.over],
         runs=rows,
         runs_problem=runs_problem,
         poll=poll_trigger(rows),

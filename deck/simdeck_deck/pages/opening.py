@@ -20,7 +20,7 @@ from simdeck_deck.pages.servers import where_to_open
 from simdeck_deck.pages.sources import agent_path, attempt, attempt_all
 from simdeck_deck.pages.store import find_app
 from simdeck_deck.pages.views.amounts import size_words
-from simdeck_deck.pages.views.apps import installed_card
+from simdeck_deck.pages.views.apps import form_url, installed_card
 from simdeck_deck.pages.views.options import PREFIX, query_of
 from simdeck_deck.pages.views.problems import ProblemView
 from simdeck_deck.pages.views.server import server_view
@@ -129,22 +129,31 @@ async def open_app(
 
     Where servers are batch jobs and none fits, the form asks what the new one shall have.
     """
-    (clusters, _), (state, problem), (apps, _), (wanted, _) = await attempt_all(
+    (clusters, _), (state, problem), (apps, _), (wanted, _), (guests, _) = await attempt_all(
         visit.servers.clusters(),
         visit.server.state(),
         visit.agent.get("/apps"),
         _wanted_version(visit, run, version),
+        visit.agent.get("/guests"),
     )
     if clusters is None and state is not None:
         # Whether servers are jobs is not known: nothing may be started that nobody has asked for.
         raise Problem("hub-unavailable")
     mine = find_app(apps, app)
-    address = app
+    if mine is not None and (form := form_url(mine, visit.links)) is not None:
+        # Without a page: a run is shown by the deck itself, a new one begins in its form.
+        return see_other(visit.links.page("runs", run) if run else form)
     if mine is None and apps is not None and not _is_guest(guests, app, wanted):
         entry, _ = await attempt(visit.store.app(app))
         if entry is not None:
             return _ask_to_install(visit, app, entry, version)
-    if mine is not None and wanted and wanted != mine.get("current"):
+    address = app
+    if _is_guest(guests, app, wanted) and (mine is None or wanted not in (mine.get("versions") or ())):
+        kind = (mine or {}).get("entry")
+        if isinstance(kind, Mapping) and kind.get("kind") == "aiidalab":
+            return await _version_missing(visit, app, mine or {}, wanted, "")
+        address = f"{app}@{wanted}"
+    elif mine is not None and wanted and wanted != mine.get("current"):
         kind = mine.get("entry")
         on_disk = wanted in (mine.get("versions") or ())
         if not on_disk or (isinstance(kind, Mapping) and kind.get("kind") == "aiidalab"):

@@ -52,6 +52,11 @@ async def _share_page(
     )
 
 
+def names(text: str) -> list[str]:
+    """Return the names in a field, separated by commas or spaces."""
+    return text.replace(",", " ").split()
+
+
 def _again(view: ProblemView) -> Problem:
     return Problem(view.code, detail=view.detail)
 
@@ -75,10 +80,8 @@ async def make_share(
     visit.need("runs")
     try:
         wanted = ShareRequest.model_validate(
-            {"run": run, "people": people.replace(",", " ").split(), "groups": groups.replace(",", " ").split(),
-             "days": days},
-            strict=False,
-        )  # fmt: skip
+            {"run": run, "people": names(people), "groups": names(groups), "days": days}, strict=False
+        )
     except ValidationError:
         detail = "Give the names of people or groups as the hub has them, at least one, separated by commas."
         problem = Problem("invalid-input", field="people", detail=detail)
@@ -117,13 +120,19 @@ async def enter(request: Request, ticket: str) -> Response:
 
 
 @router.get("/shared/{ticket}/run")
-async def shared_run(visit: Visiting, sharing: Part, ticket: str) -> Response:
-    """A run that somebody shares with the caller; before it is opened for the first time, the form with the key."""
+async def shared_run(visit: Visiting, sharing: Part, ticket: str, alone: bool = False) -> Response:
+    """A run that somebody shares with the caller; before it is opened for the first time, the form with the key.
+
+    Where an app is shared with it, that one's page comes first; ``alone`` asks for the run.
+    """
     known, problem = await attempt(sharing.received(visit.user))
     if known is None:
         return visit.page("problem.html", here="runs", status=503, problem=problem, back=visit.links.page("shares"))
-    if not any(item.ticket == ticket for item in known):
+    received = next((item for item in known if item.ticket == ticket), None)
+    if received is None:
         return visit.page("shared_claim.html", here="runs", ticket=ticket)
+    if received.app is not None and not alone:
+        return see_other(visit.links.page("shared", ticket, "app"))
     run = await sharing.read(visit.user, ticket, "run")
     (inputs, _), (outputs, _), (files, _), (described, _) = await attempt_all(
         sharing.read(visit.user, ticket, "inputs"),
@@ -139,6 +148,7 @@ async def shared_run(visit: Visiting, sharing: Part, ticket: str) -> Response:
         "shared.html",
         here="runs",
         ticket=ticket,
+        with_app=received.app,
         owner=str(run.get("owner", "")),
         expires=date(run.get("expires")),
         run=run_view(run, visit.links, now()),

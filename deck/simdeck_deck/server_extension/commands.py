@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from simdeck_common import guests
 from simdeck_common.layout import private_dir
 from tornado.httpclient import HTTPClientError, HTTPRequest
 from tornado.simple_httpclient import SimpleAsyncHTTPClient
@@ -221,6 +222,14 @@ class Programs:
         task.add_done_callback(self._tasks.discard)
 
     async def _run(self, program: Program, argv: list[str], base_url: str) -> None:
+        held = await asyncio.to_thread(guests.hold, program.app.home)
+        try:
+            await self._carry(program, argv, base_url)
+        finally:
+            if held is not None:
+                os.close(held)
+
+    async def _carry(self, program: Program, argv: list[str], base_url: str) -> None:
         app = program.app
         environment = {
             **apps.own_packages_alone(os.environ),

@@ -19,6 +19,7 @@ from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.provisioning import KernelProvisionerFactory, LocalProvisioner
 from jupyter_client.provisioning.provisioner_base import KernelProvisionerBase
 from jupyter_core.utils import ensure_async
+from simdeck_common import guests
 from tornado.web import HTTPError
 
 from simdeck_deck.server_extension import aiida_profile, apps
@@ -36,9 +37,13 @@ class WarmProvisioner(LocalProvisioner):  # type: ignore[misc]
 
     _warm: WarmKernel | None = None
     _launched = False
+    _held: int | None = None
+    """Keeps a guest version of an app where it is while this kernel lives."""
 
     async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
         app = self._app(kwargs.get("env") or {})
+        if app is not None and self._held is None:
+            self._held = await asyncio.to_thread(guests.hold, app.env.parent)
         if app is not None and app.beside:
             # What Jupyter found under the kernel's name is the version in use.
             self.kernel_spec = self.parent._kernel_spec = KernelSpec.from_resource_dir(str(app.env.parent / "kernel"))
@@ -71,6 +76,9 @@ class WarmProvisioner(LocalProvisioner):  # type: ignore[misc]
 
     async def cleanup(self, restart: bool = False) -> None:
         await super().cleanup(restart=restart)
+        if not restart and self._held is not None:
+            os.close(self._held)
+            self._held = None
         if not restart and self._warm is not None:
             await asyncio.to_thread(self._warm.clean)
 

@@ -17,11 +17,15 @@ EXPIRIES = (("7", "a week"), ("30", "a month"), ("90", "three months"), ("365", 
 
 @dataclass(frozen=True)
 class ShareRow:
-    """One of the caller's shares. ``state`` is empty while it is open, else why it is over."""
+    """One of the caller's shares. ``state`` is empty while it is open, else why it is over.
+
+    ``kind`` says which app it is of, where it is of one; ``opened`` who has opened it: ``(person, when)``.
+    """
 
     id: str
     title: str
-    run_url: str
+    kind: str
+    url: str
     people: tuple[str, ...]
     groups: tuple[str, ...]
     until: str
@@ -29,6 +33,7 @@ class ShareRow:
     created_full: str
     state: str
     link: str
+    opened: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -37,9 +42,11 @@ class ReceivedRow:
 
     ticket: str
     title: str
+    kind: str
     owner: str
     added: str
     url: str
+    over: bool
 
 
 def share_rows(shares: Sequence[ShareView], links: Links, now: datetime) -> tuple[ShareRow, ...]:
@@ -48,7 +55,8 @@ def share_rows(shares: Sequence[ShareView], links: Links, now: datetime) -> tupl
         ShareRow(
             id=share.id,
             title=share.title,
-            run_url=links.page("runs", share.run),
+            kind=_kind(share.app, share.version),
+            url=links.page("runs", share.run) if share.run is not None else links.page("store", share.app or ""),
             people=tuple(share.people),
             groups=tuple(share.groups),
             until=date(share.expires),
@@ -56,6 +64,7 @@ def share_rows(shares: Sequence[ShareView], links: Links, now: datetime) -> tupl
             created_full=full_time(share.created),
             state="" if not share.ended else "Revoked" if share.revoked else "Expired",
             link=share.link,
+            opened=tuple((one.person, ago(one.last, now)) for one in share.opened),
         )
         for share in shares
     ]
@@ -65,6 +74,18 @@ def share_rows(shares: Sequence[ShareView], links: Links, now: datetime) -> tupl
 def received_rows(received: Sequence[Received], links: Links, now: datetime) -> tuple[ReceivedRow, ...]:
     """Build the rows of what others share."""
     return tuple(
-        ReceivedRow(item.ticket, item.title, item.owner, ago(item.added, now), links.page("shared", item.ticket, "run"))
+        ReceivedRow(
+            ticket=item.ticket,
+            title=item.title,
+            kind=_kind(item.app, item.version),
+            owner=item.owner,
+            added=ago(item.added, now),
+            url=links.page("shared", item.ticket, "run" if item.app is None else "app"),
+            over=item.over,
+        )
         for item in received
     )
+
+
+def _kind(app: str | None, version: str | None) -> str:
+    return f"{app} {version}" if app is not None else ""

@@ -21,6 +21,7 @@ STEPS = (
 KIND_WORDS = {
     "install": ("Installing", "Installed"),
     "add": ("Installing beside the version in use:", "Installed beside the version in use:"),
+    "guest": ("Making ready", "Made ready"),
     "update": ("Updating", "Updated"),
     "rollback": ("Rolling back", "Rolled back"),
     "remove": ("Removing", "Removed"),
@@ -65,7 +66,7 @@ def task_view(task: Mapping[str, Any], log: Sequence[str] = ()) -> TaskView:
         app=text_of(task, "app"),
         heading=f"{done if ended_well else doing} {name}",
         state=state,
-        steps=_steps(task, state, message) if kind in ("install", "add", "update") else (),
+        steps=_steps(task, state, message) if kind in ("install", "add", "guest", "update") else (),
         message=message,
         problem=problem_view(task.get("problem")) if state.key == "failed" else None,
         can_cancel=state.active,
