@@ -45,7 +45,12 @@ WAIT: dict[str, Any] = {
     "name": "wait",
     "command": "python",
     "arguments": ["wait.py", "{seconds}"],
-    "inputs": {"seconds": {"type": "int", "default": 60, "min": 0}, "ledger": {"type": "str"}},
+    "inputs": {
+        "seconds": {"type": "int", "default": 60, "min": 0},
+        "ledger": {"type": "str"},
+        "cores_wanted": {"type": "int", "default": 1, "min": 1},
+    },
+    "resources": {"cores": "{cores_wanted}", "memory": "64 MiB", "walltime": "5 min"},
     "files": {
         "wait.py": {
             "text": "import pathlib, sys, time\n"
@@ -91,12 +96,20 @@ ECHO: dict[str, Any] = {
 
 BESIDE: dict[str, Any] = {
     "name": "beside",
-    "command": "cat",
-    "arguments": ["copy of it.txt"],
+    "command": "teller",
+    "arguments": ["-c", 'echo "$GREETING: $(cat "$0")"', "copy of it.txt"],
     "before": [["cp", "text.txt", "copy of it.txt"], ["test", "{ok}", "=", "yes"]],
     "after": [["rm", "copy of it.txt"], ["false"]],
     "inputs": {"ok": {"type": "str"}},
     "files": {"text.txt": {"text": "it's {ok}"}},
+    "outputs": {"said": {"from": "stdout", "last_line": True, "type": "str"}},
+}
+
+BOXED: dict[str, Any] = {
+    "name": "boxed",
+    "command": "printer",
+    "arguments": ["%s|", "{word}", "{number:.2f}"],
+    "inputs": {"word": {"type": "str"}, "number": {"type": "float", "default": -1}},
     "outputs": {"said": {"from": "stdout", "last_line": True, "type": "str"}},
 }
 
@@ -114,7 +127,7 @@ def install(apps: Path, toy: ModuleType, version: str = "1.0") -> Path:
     workflows = folder / "workflows"
     workflows.mkdir(parents=True)
     (workflows / "echo_reading.py").write_text(READING)
-    commands = [described(Command.model_validate(one), {}) for one in (MEAN, WAIT, ECHO, BESIDE)]
+    commands = [described(Command.model_validate(one), {}) for one in (MEAN, WAIT, ECHO, BESIDE, BOXED)]
     names = [f"described.{one['name']}" for one in commands]
     command_package.write(workflows, version, names, commands)
     python = folder / "env" / "bin" / "python"

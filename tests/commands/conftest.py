@@ -16,6 +16,8 @@ from simdeck_common.layout import user_home
 sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "workflows" / "fixtures")]
 
 import command_app
+from simdeck_clusters.settings import ContainerEnvironment
+from simdeck_workflows.codes import RunCode
 from toy_fixtures import toy_fixture  # noqa: F401
 from toy_oven import Oven
 
@@ -27,7 +29,10 @@ async def bench(toy: ModuleType) -> AsyncIterator[Oven]:
     with tempfile.TemporaryDirectory(prefix="sdcmd-") as folder:
         home = user_home(Path(folder), "alice")
         command_app.install(home.apps, toy)
-        found = Oven(home, toy)
+        box = ContainerEnvironment(runtime="bwrap", image="/usr/..")
+        told = RunCode(label="teller", executable="/bin/sh", prepend=("export GREETING='it works'",))
+        boxed = RunCode(label="printer", executable="/usr/bin/printf", container=box)
+        found = Oven(home, toy, codes=(told, boxed))
         await found.backend.start()
         yield found
         await found.backend.stop()

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import os
+import shutil
 import signal
 import zipfile
 from pathlib import Path
@@ -17,6 +19,7 @@ from toy_oven import WATER, Oven, until
 
 pytestmark = pytest.mark.backend
 
+WORD = """a "b" 'c' $(id) `id` \\ ü & ; *"""
 TABLE = {"name": "my table.txt", "content": "1 10\n2 20\n3 60\n"}
 
 
@@ -44,19 +47,25 @@ async def test_an_exit_status_is_told_in_the_apps_words(bench: Oven) -> None:
 
 
 async def test_every_word_reaches_the_program_as_it_is(bench: Oven) -> None:
-    word = """a "b" 'c' $(id) `id` \\ ü & ; *"""
     many = [{"name": name, "content": name} for name in ("b.txt", "../a b.txt", "-rf")]
     many[1]["name"] = "a b.txt"
-    run = await bench.end(submit(bench, "echo", word=word, flag=True, many=many, shape=WATER))
+    run = await bench.end(submit(bench, "echo", word=WORD, flag=True, many=many, shape=WATER))
     assert (run.state, run.problem) == (RunState.FINISHED, None)
     outputs = bench.backend.outputs(run.id)
     names = ["many/001-b.txt", "many/002-a_b.txt", "many/003-rf"]
-    assert outputs["words"] == [word, "--flag", "on", *names, "--", word]
-    assert outputs["heard"] == word + " {word} " + '"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    assert outputs["words"] == [WORD, "--flag", "on", *names, "--", WORD]
+    assert outputs["heard"] == f"{WORD} {{word}} {json.dumps(WORD, ensure_ascii=False)}"
     assert [file["path"] for file in outputs["parts"]["files"]] == [f"outputs/parts/part-{n}.txt" for n in (0, 1)]
-    assert outputs["length"] == len(outputs["words"]) + 100 * len(word)
+    assert outputs["length"] == len(outputs["words"]) + 100 * len(WORD)
     first = b"".join([part async for part in await bench.backend.open_file(run.id, outputs["first"]["path"])])
     assert first.split()[0] == b"3"
+
+
+@pytest.mark.skipif(shutil.which("bwrap") is None, reason="bwrap is not on this machine")
+async def test_every_word_reaches_a_program_in_a_container_of_the_site(bench: Oven) -> None:
+    run = await bench.end(submit(bench, "boxed", word=WORD))
+    assert (run.state, run.problem) == (RunState.FINISHED, None)
+    assert bench.backend.outputs(run.id) == {"said": f"{WORD}|-1.00|"}
 
 
 async def test_what_may_be_left_out_is_left_out(bench: Oven) -> None:
@@ -81,7 +90,7 @@ async def test_an_identical_run_is_taken_from_the_one_before(bench: Oven) -> Non
 async def test_programs_before_it_prepare_the_folder_and_one_that_fails_ends_the_job(bench: Oven) -> None:
     run = await bench.end(submit(bench, "beside", ok="yes"))
     assert (run.state, run.problem) == (RunState.FINISHED, None)
-    assert bench.backend.outputs(run.id) == {"said": "it's yes"}
+    assert bench.backend.outputs(run.id) == {"said": "it works: it's yes"}
     failed = await bench.end(submit(bench, "beside", ok="no"))
     assert failed.problem is not None
     assert "test ended with the exit status 1." in failed.problem["detail"]

@@ -154,6 +154,10 @@ def computer_for(home: UserHome, cluster: RunCluster | None = None) -> Any:
     if computer.get_minimum_job_poll_interval() != pace:
         computer.set_minimum_job_poll_interval(pace)
         computer.store()
+    if not computer.get_use_double_quotes():
+        # For words before a program, as a container's: the shell fills in $PWD there.
+        computer.set_use_double_quotes(True)
+        computer.store()
     if not computer.is_configured:
         computer.set_default_mpiprocs_per_machine(1)
         # Reading a login shell's start files doubles the cost of a small local job and changes nothing for it.
