@@ -4,5 +4,6 @@ Views: :mod:`.viewer`, :mod:`.structure_editor`, :mod:`.structure_search`, :mod:
 :mod:`.resource_picker`, :mod:`.run_monitor`, :mod:`.run_table`, :mod:`.plot`, :mod:`.results`, :mod:`.failure_card`,
 :mod:`.failure`, :mod:`.code`, :mod:`.layout`. Models: :mod:`.structure_model`, :mod:`.optimade_model`,
 :mod:`.form_model`, :mod:`.resource_model`, :mod:`.run_model`, :mod:`.run_list`, :mod:`.plot_model`,
-:mod:`.failure_model`. :mod:`.walltime` tells an app to save in time. Nothing here imports AiiDA, ASE or NumPy, so that a page opens fast.
+:mod:`.failure_model`. :mod:`.walltime` tells an app to save in time. Nothing here imports AiiDA, ASE or NumPy, so that
+a page opens fast.
 """

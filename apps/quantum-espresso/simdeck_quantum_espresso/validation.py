@@ -62,7 +62,8 @@ def check_together(inputs: Mapping[str, Any]) -> dict[str, str]:
         if math.prod(points) > limits.MAX_POINTS:
             mesh = " × ".join(map(str, points))
             found["k_spacing"] = (
-                f"That is {mesh} k-points for this cell; at most {limits.MAX_POINTS:,} are taken. Give a larger distance."
+                f"That is {mesh} k-points for this cell, and at most {limits.MAX_POINTS:,} are taken. Give a larger "
+                "distance."
             )
     if inputs.get("phonons"):
         if inputs.get("magnetism") == "ferromagnetic":

@@ -94,7 +94,8 @@ def estimate_text(estimate: settings.Estimate | None, cores: int) -> str:
     return (
         f"Takes {duration(estimate.seconds)} on {cores} core{'' if cores == 1 else 's'} ({cost}) in "
         f"{estimate.calculations} calculation{'' if estimate.calculations == 1 else 's'}, with about "
-        f"{max(0.2, estimate.memory_mb / 1024):.1f} GiB of memory. An order of magnitude, no more."
+        f"{max(0.2, estimate.memory_mb / 1024):.1f} GiB of memory. "
+        "Another machine or a stubborn field may need several times that."
     )
 
 
