@@ -22,6 +22,7 @@ from typing import IO
 
 from simdeck_common.layout import UserHome, account_home, private_dir, user_home
 
+from simdeck_agent import lean  # noqa: F401 - first of all
 from simdeck_agent.app import AgentApp
 from simdeck_agent.serving import InheritedSocket, Server, unix_socket
 from simdeck_agent.settings import AgentSettings
@@ -83,10 +84,6 @@ def tell_to_end(holder: str, number: signal.Signals, told: set[tuple[int, signal
 
 def make(user: str, settings: AgentSettings, home: UserHome) -> AgentApp:
     """Return the agent of ``user`` with the real backend and installer behind it."""
-    # jsonschema compiles a grammar for IRI formats where it finds this package: half of an agent's start, for nothing
-    # that a workflow's inputs use.
-    sys.modules.setdefault("rfc3987_syntax", None)  # type: ignore[arg-type]
-
     from simdeck_appstore.installer import Installer
     from simdeck_workflows import storage
     from simdeck_workflows.backend import Backend, BackendSettings
