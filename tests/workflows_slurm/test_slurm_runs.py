@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from commands import command_app
 from simdeck_common.problems import Problem
 from simdeck_workflows.models import RunRequest, RunState
 from workflows_slurm.cluster_oven import MEMORY_MB, ClusterOven
@@ -66,3 +67,24 @@ async def test_a_job_that_slurm_refuses_says_so_in_slurms_words(oven: ClusterOve
     assert ended.problem is not None
     assert ended.problem["code"] == "job-refused"
     assert "nvalid partition" in ended.problem["detail"]
+
+
+async def test_a_described_program_is_a_job_with_the_resources_it_asks_for(oven: ClusterOven) -> None:
+    command_app.install(oven.home.apps, oven.toy)
+    await oven.backend.reload()
+    ledger = str(oven.home.root / "described")
+    inputs = {"ledger": ledger, "seconds": 50, "cores_wanted": 2}
+    waiting = oven.backend.submit(RunRequest(workflow="described.wait", inputs=inputs))
+    shown = oven.slurm.slurm("scontrol", "--oneliner", "show", "job", (await oven.job())[0])
+    assert "NumCPUs=2" in shown
+    assert "TimeLimit=00:05:00" in shown
+    await oven.backend.cancel(waiting.id)
+    assert (await oven.end(waiting)).state is RunState.CANCELLED
+    assert oven.living() == []
+    table = {"name": "t", "content": "1\n2\n6\n"}
+    done = await oven.end(oven.backend.submit(RunRequest(workflow="described.mean", inputs={"table": table})))
+    assert (done.problem, oven.backend.outputs(done.id)["mean"]) == (None, 3.0)
+    inputs = {"table": table, "column": 12}
+    failed = await oven.end(oven.backend.submit(RunRequest(workflow="described.mean", inputs=inputs)))
+    assert failed.problem is not None
+    assert "The table has no such column" in failed.problem["detail"]
