@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
+from packaging.utils import canonicalize_version, parse_wheel_filename
 from pydantic import BaseModel, ConfigDict, Field
 from simdeck_common.problems import Problem
 
@@ -91,6 +92,12 @@ def check_sent(incoming: Incoming) -> None:
     wanted = incoming.manifest.file
     if not wanted.name.endswith(".whl"):
         raise Problem("publish-only-wheels", field="file.name", name=wanted.name)
+    try:
+        _, version, _, _ = parse_wheel_filename(wanted.name)
+    except ValueError:
+        raise Problem("publish-unlike", field="file.name", name=wanted.name) from None
+    if str(version) != canonicalize_version(incoming.manifest.version, strip_trailing_zero=False):
+        raise Problem("publish-unlike", field="version", name=wanted.name)
     if incoming.file.stat().st_size != wanted.size or sha256_of(incoming.file) != wanted.sha256:
         raise Problem("publish-unlike", field="file.sha256", name=wanted.name)
 

@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 NAME = "publishing.json"
 KEPT = 500
 """Publications that are remembered."""
+MOST_UNFINISHED = 10
+"""Releases of one person that may lie in quarantine."""
 State = Literal["queued", "running", "done", "failed"]
 OVER = frozenset({"done", "failed"})
 _SCHEMA = """
@@ -119,7 +121,8 @@ class Publications:
         Raises
         ------
         Problem
-            ``publish-only-wheels``, ``publish-unlike``, ``idempotency-conflict``.
+            ``publish-only-wheels``, ``publish-unlike``, ``idempotency-conflict``, ``publish-busy``;
+            ``audit-unavailable``: what cannot be written down is not done.
         """
         check_sent(incoming)
         manifest = incoming.manifest
@@ -137,7 +140,9 @@ class Publications:
                 if (earlier.registry, earlier.app, earlier.sha256) != (made.registry, made.app, made.sha256):
                     raise Problem("idempotency-conflict")
                 return earlier, False
-            entry = self.audit.ask(user, "publish", made.app, made.version)
+            if self._unfinished(user) >= MOST_UNFINISHED:
+                raise Problem("publish-busy", most=MOST_UNFINISHED)
+            entry = self._asked(user, made)
             self._db.execute(
                 "INSERT INTO publications VALUES (?, ?, ?, ?, ?, ?, "
                 "(SELECT COALESCE(MAX(number), 0) + 1 FROM publications))",
@@ -148,6 +153,17 @@ class Publications:
             )
         self.audit.tell(entry, "begun", task=made.id)
         return made, True
+
+    def _asked(self, user: str, made: Publication) -> str:
+        try:
+            return self.audit.ask(user, "publish", made.app, made.version)
+        except OSError as error:
+            log.error("The audit log %s cannot be written: %s", self.audit.path, error)
+            raise Problem("audit-unavailable") from None
+
+    def _unfinished(self, user: str) -> int:
+        rows = self._db.execute("SELECT record FROM publications WHERE user = ?", (user,)).fetchall()
+        return sum(Publication.model_validate_json(row[0]).state not in OVER for row in rows)
 
     def room(self) -> Path:
         """Return a new folder in quarantine for what is being sent."""

@@ -16,6 +16,7 @@ from simdeck_appstore.developer.release import make_release
 from simdeck_appstore.publishing import Receiver, Receivers
 from simdeck_appstore.registry import Registry
 from simdeck_appstore.registry_new import create_registry
+from simdeck_deck import publications
 from simdeck_deck.publications import Publications
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "appstore"))
@@ -170,6 +171,16 @@ async def test_a_form_that_is_no_release_is_refused_and_leaves_nothing(
     assert (answer.status_code, answer.json()["code"]) == (status, code)
     assert list((desk.folder / "quarantine").iterdir()) == []
     assert desk.audit.read() == []
+
+
+async def test_a_person_cannot_fill_the_quarantine(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(publications, "MOST_UNFINISHED", 1)
+    desk.site.deck.publications.begin = lambda *_, **__: None
+    async with desk.client() as client:
+        assert (await client.post("/registries/ours/releases", **desk.form())).status_code == 202
+        answer = await client.post("/registries/ours/releases", **desk.form("2.0.0"))
+    assert (answer.status_code, answer.json()["code"]) == (409, "publish-busy")
+    assert len(list((desk.folder / "quarantine").iterdir())) == 1
 
 
 async def test_a_publication_is_its_senders_alone(desk: Desk) -> None:

@@ -116,6 +116,14 @@ def test_another_file_than_the_manifest_names_is_refused(desk: Desk) -> None:
     assert desk.refused(incoming).code == "publish-unlike"
 
 
+def test_a_file_whose_name_is_no_wheels_name_is_refused(desk: Desk) -> None:
+    incoming = desk.sent(desk.wheel())
+    file = incoming.manifest.file
+    incoming.file.rename(incoming.file.with_name("demo.whl"))
+    manifest = incoming.manifest.model_copy(update={"file": file.model_copy(update={"name": "demo.whl"})})
+    assert desk.refused(Incoming(incoming.file.with_name("demo.whl"), manifest)).code == "publish-unlike"
+
+
 def test_another_version_than_the_manifest_names_is_refused(desk: Desk) -> None:
     assert desk.refused(desk.sent(desk.wheel(), version="2.0.0")).code == "publish-unlike"
 
@@ -196,7 +204,7 @@ def test_a_hostile_wheel_is_refused_as_a_build_refuses_it(
 def test_noise_is_refused(desk: Desk) -> None:
     path = desk.base / "evil-1.0-py3-none-any.whl"
     path.write_bytes(b"noise")
-    assert "not a wheel" in desk.refused(desk.sent(path)).detail
+    assert "not a wheel" in desk.refused(desk.sent(path, version="1.0")).detail
 
 
 @pytest.mark.parametrize(

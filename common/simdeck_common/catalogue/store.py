@@ -292,6 +292,12 @@ ENTRIES: dict[str, Entry] = {
         "{name} is not the file, app or version that its description names.",
         "Send both as `simdeck app publish` made them.",
     ),
+    "publish-busy": Entry(
+        409,
+        "Too much at once",
+        "{most} releases of yours are waiting to be looked into.",
+        "Publish more when they are through.",
+    ),
     "publish-unwritable": Entry(
         503,
         "The registry cannot be written",
