@@ -43,7 +43,7 @@ def reference_table() -> str:
 def command_table() -> str:
     """Return a Markdown table of every key of ``[[tool.simdeck.commands]]``: type, default, meaning."""
     lines = ["| key | type | default | meaning |", "|---|---|---|---|"]
-    nested = {
+    nested: dict[str, tuple[str, type[BaseModel]]] = {
         "inputs": ("inputs.NAME.{key}", Input),
         "files": ("files.NAME.{key}", InputFile),
         "outputs": ("outputs.NAME.{key}", Output),
