@@ -14,7 +14,7 @@ def parse(schema: dict[str, Any], given: Sequence[str]) -> dict[str, Any]:
     """Return the inputs for ``schema`` (JSON Schema of an object) from ``name=value`` texts.
 
     A name may be dotted (``relax.steps=10``). A value is read by the type its schema declares; a structure or file
-    input takes a path, an array or object takes JSON or a path to a JSON file.
+    input takes a path (one of several files a path each time), an array or object takes JSON or a path to a JSON file.
 
     Raises
     ------

@@ -38,24 +38,37 @@ def schema_of(schema: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def put(inputs: dict[str, Any], name: str, value: Any) -> None:
-    """Set the input ``name`` (dotted: nested) in ``inputs``. Raises ``input-unreadable`` when it is there already."""
+    """Set the input ``name`` (dotted: nested) in ``inputs``; one of several files joins those before it.
+
+    Raises ``input-unreadable`` when it is there already.
+    """
     parts = name.split(".")
     target = inputs
     for part in parts[:-1]:
         target = target.setdefault(part, {})
+    known = target.get(parts[-1])
+    if isinstance(known, list) and _are_files(known) and _are_files(value):
+        known.extend(value)
+        return
     if parts[-1] in target:
         raise refusal(name, "it is given twice", "Give each input once")
     target[parts[-1]] = value
 
 
+def _are_files(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(one, dict) and "name" in one for one in value)
+
+
 def file_kind(wanted: dict[str, Any], root: dict[str, Any]) -> str | None:
-    """Return ``structure`` or ``file`` where the property schema ``wanted`` takes a file, else None."""
+    """Return ``structure``, ``file`` or ``files`` where the property schema ``wanted`` takes a file, else None."""
     found = [option["x-simdeck-type"] for option in [wanted, *options_of(wanted, root)] if "x-simdeck-type" in option]
-    return str(found[0]) if found and found[0] in {"structure", "file"} else None
+    return str(found[0]) if found and found[0] in {"structure", "file", "files"} else None
 
 
-def file_value(name: str, file_name: str, content: bytes, kind: str) -> dict[str, Any]:
+def file_value(name: str, file_name: str, content: bytes, kind: str) -> Any:
     """Return the JSON of a file for an input of ``kind``. Raises ``input-unreadable``: a structure that is no text."""
+    if kind == "files":
+        return [file_value(name, file_name, content, "file")]
     try:
         return {"name": file_name, "content": content.decode()}
     except UnicodeDecodeError as error:
@@ -75,8 +88,8 @@ def value_of(name: str, text: str, wanted: dict[str, Any], root: dict[str, Any])
     """
     options = options_of(wanted, root)
     types = [kind for option in options for kind in types_of(option)]
-    if file_kind(wanted, root):
-        types = ["object"]
+    if kind := file_kind(wanted, root):
+        types = ["array" if kind == "files" else "object"]
     if text in {"", "null"} and "null" in types:
         return None
     faults = []
