@@ -94,7 +94,7 @@ async def test_a_run_is_submitted_followed_and_listed(page: Page) -> None:
     (only,) = runs.runs
     assert runs.inputs[only]["structure"]["symbols"] == ["O", "H", "H"]
     assert runs.runs[only]["title"] == "water: optimisation"
-    assert [run["id"] for run in model.recent] == [only]
+    assert [run["id"] for run in model.recent.runs] == [only]
 
 
 async def test_the_title_says_the_charge_with_its_sign(page: Page) -> None:

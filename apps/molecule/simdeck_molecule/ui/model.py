@@ -7,9 +7,8 @@ from typing import Any
 
 import traitlets
 from simdeck_common.problems import Problem
-from simdeck_widgets.failure import words_for
+from simdeck_widgets.app_model import AppModel
 from simdeck_widgets.form_model import FormModel
-from simdeck_widgets.run_model import RunModel, dump, temporary
 
 from simdeck_molecule.ui import structures
 from simdeck_molecule.ui.structures import Structure
@@ -17,7 +16,7 @@ from simdeck_molecule.ui.structures import Structure
 WORKFLOW = "molecule.optimize"
 
 
-class MoleculeModel(traitlets.HasTraits):  # type: ignore[misc]
+class MoleculeModel(AppModel):
     """What the page knows and does.
 
     Parameters
@@ -31,55 +30,22 @@ class MoleculeModel(traitlets.HasTraits):  # type: ignore[misc]
     source = traitlets.Unicode()
     """The library name the structure came from, or empty."""
     busy = traitlets.Bool(False)
-    submitting = traitlets.Bool(False)
-    problem = traitlets.Dict()
-    """problem+json of what went wrong on the whole page; empty when all is well."""
     stage = traitlets.Enum(["prepare", "run"], "prepare")
-    recent = traitlets.List()
-    recent_error = traitlets.Unicode()
-    ready = traitlets.Bool(False)
-    """Whether the workflow's schema is here."""
 
     def __init__(self, api: Any, schema: dict[str, Any] | None = None) -> None:
-        super().__init__()
-        self.api = api
-        self.run = RunModel(api)
+        super().__init__(api, WORKFLOW)
         self.form = FormModel(check=self._check_together)
         if schema is not None:
             self.form.load(schema)
         self.observe(lambda _: self._judge_structure(), ["structure"])
-        self.run.observe(lambda _: self._run_failed_to_open(), ["error"])
         self.run.observe(lambda change: self._see_run(change), ["run"])
 
     # --- start ------------------------------------------------------------------------------------------------------
 
-    async def connect(self) -> None:
-        """Fetch the workflow's schema and the recent runs; a failure becomes ``problem`` and can be tried again."""
-        try:
-            workflow = await self.api.workflow(WORKFLOW)
-        except Exception as error:
-            self.problem = self._words(error)
-            self.recent_error = "The list of runs cannot be had at the moment."
-            return
-        if self.problem.get("code") in {"unreachable", "agent-unavailable"}:
-            self.problem = {}
-        self.form.load(workflow.input_schema)
-        self.ready = True
-        await self.refresh_recent()
-
-    async def refresh_recent(self) -> None:
-        """Fetch the newest runs of this workflow."""
-        try:
-            page = await self.api.page(limit=10, workflow=WORKFLOW)
-        except Exception as error:
-            self.recent_error = self._words(error)["detail"]
-            return
-        self.recent_error = ""
-        self.recent = [dump(run) for run in page.items]
-
-    @staticmethod
-    def _words(error: BaseException) -> dict[str, Any]:
-        return words_for(error)
+    def take_schema(self, schema: dict[str, Any]) -> None:
+        """Take the schema into the form."""
+        self.form.load(schema)
+        super().take_schema(schema)
 
     # --- the structure ----------------------------------------------------------------------------------------------
 
@@ -162,23 +128,8 @@ class MoleculeModel(traitlets.HasTraits):  # type: ignore[misc]
 
     async def submit(self) -> None:
         """Submit what the form says and follow the run; a refusal goes next to the field it is about."""
-        if not self.can_submit or self.structure is None:
-            return
-        self.submitting = True
-        self.problem = {}
-        try:
-            inputs = {**self.form.values, "structure": self.structure.to_input()}
-            run = await self.api.submit(WORKFLOW, inputs, title=self.title())
-        except Problem as problem:
-            self._refused(problem)
-            return
-        except Exception as error:
-            self.problem = self._words(error)
-            return
-        finally:
-            self.submitting = False
-        self.open(run.id)
-        await self.refresh_recent()
+        if self.can_submit and self.structure is not None:
+            await self.send({**self.form.values, "structure": self.structure.to_input()}, self.title())
 
     def title(self) -> str:
         """What the run is called in the lists."""
@@ -188,20 +139,24 @@ class MoleculeModel(traitlets.HasTraits):  # type: ignore[misc]
         what = "optimisation and frequencies" if self.form.values.get("frequencies", True) else "optimisation"
         return f"{self.structure.name}{charged}: {what}"[:200]
 
-    def _refused(self, problem: Problem) -> None:
+    def refused(self, problem: Problem) -> None:
+        """Say why, next to the structure or the field that it is about."""
         field = (problem.field or "").split(".")[0]
         if field == "structure":
             self.structure_error = problem.detail
         elif field in self.form.schema.get("properties", {}):
             self.form.refuse(field, problem.detail)
         else:
-            self.problem = problem.to_json()
+            super().refused(problem)
 
     def open(self, run_id: str) -> Any:
         """Show a run, at whichever stage it is, and follow it."""
-        self.problem = {}
         self.stage = "run"
-        return self.run.open(run_id)
+        return super().open(run_id)
+
+    def leave_run(self) -> None:
+        """Back to the form."""
+        self.stage = "prepare"
 
     def start_anew(self, *, keep: bool) -> None:
         """Back to the form; with ``keep`` it holds the shown run's inputs."""
@@ -222,20 +177,12 @@ class MoleculeModel(traitlets.HasTraits):  # type: ignore[misc]
         known = self.form.schema.get("properties", {})
         self.form.values = {**self.form.values, **{k: v for k, v in inputs.items() if k in known and k != "structure"}}
 
-    def _run_failed_to_open(self) -> None:
-        if self.run.error is not None:
-            self.problem = self._words(self.run.error)
-            # Nothing to show of it: leave the person with the form rather than an empty page.
-            self.run.run = {}
-            self.stage = "prepare"
-
     def _see_run(self, change: Any) -> None:
         # traitlets gives no dict as the old value of a trait that nobody has read yet.
         old = change["old"] if isinstance(change["old"], dict) else {}
         new = change["new"] or {}
         if old.get("state") != new.get("state") and new.get("ended"):
-            task = asyncio.ensure_future(self.refresh_recent())
-            self._last_refresh = task  # kept: the loop holds tasks weakly
+            self.recent.start()
         self._rejected(new)
 
     def _rejected(self, run: dict[str, Any]) -> None:
@@ -245,7 +192,4 @@ class MoleculeModel(traitlets.HasTraits):  # type: ignore[misc]
         problem = Problem.from_json(run["problem"])
         if problem.field and self.run.inputs:
             self.start_anew(keep=True)
-            self._refused(problem)
-
-
-__all__ = ["WORKFLOW", "MoleculeModel", "temporary"]
+            self.refused(problem)

@@ -6,18 +6,15 @@ Chooser, form, submit; a run's progress and results; recent runs. It shows the m
 from __future__ import annotations
 
 import asyncio
-import os
-from typing import Any
-from urllib.parse import parse_qs
 
 from simdeck_widgets import layout
+from simdeck_widgets.app_page import AppPage, from_address
 from simdeck_widgets.chooser import StructureChooser
 from simdeck_widgets.failure import ProblemCard, words_for
 from simdeck_widgets.form import SchemaForm
 from simdeck_widgets.plot import PlotlyPlot, to_csv
 from simdeck_widgets.run_model import RunModel
 from simdeck_widgets.run_monitor import RunMonitor
-from simdeck_widgets.run_table import RunTable
 from simdeck_widgets.viewer import StructureViewer
 
 from simdeck_molecule.ui import results, structures
@@ -27,38 +24,29 @@ from simdeck_molecule.ui.result_view import ResultView
 BASIC = ["charge", "multiplicity", "method", "fmax", "frequencies"]
 
 
-class Page:
+class Page(AppPage):
     """Builds the widgets and keeps them in step with the model."""
 
+    model: MoleculeModel
+
     def __init__(self, model: MoleculeModel, run: str = "") -> None:
-        self.model = model
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self.problem = ProblemCard(on={"action": lambda *_: self._do(self._try_again(run))})
+        super().__init__(model, ("energy", "Total energy"), run)
         self._build_prepare()
         self._build_run()
-        self.recent = RunTable(
-            headline="Total energy",
-            on={
-                "open": lambda message, _: model.open(str(message["run"])),
-                "refresh": lambda *_: self._do(model.refresh_recent()),
-            },
-        )
-        self.recent_card = layout.card(self.recent, name="sd-recent")
         self.widget = layout.box(self.problem, self.prepare, self.running, self.recent_card, classes=["sd-page-body"])
         self._observe()
         if run:
             model.stage = "run"
         self._refresh_stage()
         self._refresh_submit()
-        self._do(self._begin(run))
+        self.do(self._begin(run))
 
     @classmethod
     def from_environment(cls) -> Page:
         """The page of this kernel: API and run from the environment the server extension set."""
         from simdeck_workflows.client import AsyncClient
 
-        query = parse_qs(os.environ.get("QUERY_STRING", ""))
-        return cls(MoleculeModel(AsyncClient()), run=(query.get("run") or [""])[0])
+        return cls(MoleculeModel(AsyncClient()), run=from_address("run")[0])
 
     # --- building ---------------------------------------------------------------------------------------------------
 
@@ -69,15 +57,15 @@ class Page:
             # Made by the warm parent already; a cold kernel makes it after the page is there.
             library=structures.library() if structures.library.cache_info().currsize else [],
             on={
-                "file": lambda message, buffers: self._do(model.take_file(str(message["name"]), bytes(buffers[0]))),
-                "pick": lambda message, _: self._do(model.take_library(str(message["name"]))),
-                "smiles": lambda message, _: self._do(model.take_smiles(str(message["text"]))),
+                "file": lambda message, buffers: self.do(model.take_file(str(message["name"]), bytes(buffers[0]))),
+                "pick": lambda message, _: self.do(model.take_library(str(message["name"]))),
+                "smiles": lambda message, _: self.do(model.take_smiles(str(message["text"]))),
             },
         )
         self.preview = StructureViewer()
         self.form = SchemaForm(model.form, basic=BASIC, hidden=["structure"])
         self.submit = layout.Text(
-            button="Submit", button_class="sd-submit", on={"click": lambda *_: self._do(model.submit())}
+            button="Submit", button_class="sd-submit", on={"click": lambda *_: self.do(model.submit())}
         )
         self.prepare = layout.box(
             layout.card(
@@ -116,9 +104,6 @@ class Page:
         model.observe(lambda _: self._refresh_stage(), ["stage"])
         model.observe(lambda _: self._refresh_structure(), ["structure", "structure_error", "busy", "source"])
         model.observe(lambda _: self._refresh_submit(), ["structure", "structure_error", "busy", "submitting", "ready"])
-        model.observe(lambda _: self._refresh_problem(), ["problem"])
-        model.observe(lambda _: self.recent.fill(model.recent, "energy"), ["recent"])
-        model.observe(lambda _: setattr(self.recent, "error", model.recent_error), ["recent_error"])
         model.form.observe(lambda _: self._refresh_submit(), ["valid", "values"])
         model.run.observe(lambda _: self._refresh_run(), ["run", "outputs"])
         model.run.observe(lambda _: self._refresh_energy(), ["progress", "outputs"])
@@ -164,13 +149,6 @@ class Page:
             return "Geometry optimisation only."
         return f"Geometry optimisation, then {6 * atoms + 1} further calculations for the vibrations."
 
-    def _refresh_problem(self) -> None:
-        problem = self.model.problem
-        with self.problem.hold_sync():
-            self.problem.action = "Try again" if problem.get("code") in {"unreachable", "agent-unavailable"} else ""
-            self.problem.problem = problem
-        layout.show(self.problem, bool(problem))
-
     def _refresh_run(self) -> None:
         run = self.model.run.run
         self.recent.current = str(run.get("id", ""))
@@ -210,22 +188,6 @@ class Page:
         if not self.chooser.library:
             self.chooser.library = await asyncio.to_thread(structures.library)
         await self.model.connect()
-
-    async def _try_again(self, run: str) -> None:
-        self.model.problem = {}
-        if run and self.model.stage == "run" and not self.model.run.run:
-            self.model.open(run)
-        await self.model.connect()
-
-    def _do(self, work: Any) -> None:
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-
-    def _done(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            self.model.problem = words_for(task.exception())  # type: ignore[arg-type]
 
 
 def describe(run: RunModel) -> tuple[str, float]:

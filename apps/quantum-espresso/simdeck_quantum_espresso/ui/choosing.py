@@ -31,8 +31,8 @@ class StructureChoice(traitlets.HasTraits):  # type: ignore[misc]
     """The library's id the crystal came from, or empty."""
     busy = traitlets.Bool(False)
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, *given: Any) -> None:
+        super().__init__(*given)
         self.lattice = FormModel(check=lattice_errors)
         self.lattice.load(builders.FORM)
         self.repeats = FormModel()

@@ -7,11 +7,9 @@ from typing import Any
 
 import traitlets
 from simdeck_common.problems import Problem
-from simdeck_widgets.failure import words_for
+from simdeck_widgets.app_model import AppModel
 from simdeck_widgets.form_model import FormModel
 from simdeck_widgets.resource_model import ResourceModel
-from simdeck_widgets.run_list import RunListModel
-from simdeck_widgets.run_model import RunModel
 
 from simdeck_quantum_espresso import limits, pseudopotentials, settings, validation
 from simdeck_quantum_espresso.ui import crystals, texts
@@ -44,7 +42,7 @@ PRESETS: tuple[dict[str, Any], ...] = (
 )
 
 
-class CrystalModel(StructureChoice):
+class CrystalModel(StructureChoice, AppModel):
     """What the page knows and does.
 
     Parameters
@@ -53,53 +51,32 @@ class CrystalModel(StructureChoice):
         An ``AsyncClient`` of ``simdeck_workflows.client``.
     """
 
-    submitting = traitlets.Bool(False)
-    problem = traitlets.Dict()
-    """problem+json of what went wrong on the whole page; empty when all is well."""
     step = traitlets.Enum(STEPS, "structure")
-    ready = traitlets.Bool(False)
-    """Whether the workflow's schema is here."""
     numbers = traitlets.Instance(settings.Numbers, allow_none=True)
     estimate = traitlets.Instance(settings.Estimate, allow_none=True)
     service_says = traitlets.Dict()
     """The service's own word on the inputs: sentences by field; asked when the last step before the run is opened."""
 
     def __init__(self, api: Any, schema: dict[str, Any] | None = None) -> None:
-        super().__init__()
-        self.api = api
-        self.run = RunModel(api)
-        self.recent = RunListModel(api, WORKFLOW)
+        super().__init__(api, WORKFLOW)
         self.families = pseudopotentials.families()
         self.pseudos: dict[str, pseudopotentials.Pseudopotential] = {}
         self.form = FormModel(check=self._check)
         self.resources = ResourceModel(self.form, RESOURCES, seconds=self._cost, presets=PRESETS)
         self._asked = 0
         if schema is not None:
-            self._load(schema)
+            self.take_schema(schema)
         self.observe(lambda _: self._structure_changed(), ["crystal"])
         self.form.observe(self._family_follows, ["values"])
         self.form.observe(lambda _: self._count(), ["values"])
-        self.run.observe(lambda _: self._could_not_open(), ["error"])
         self.run.observe(lambda change: self._see_run(change), ["run"])
 
     # --- start ------------------------------------------------------------------------------------------------------
 
-    async def connect(self) -> None:
-        """Fetch the workflow's schema and the recent runs; a failure becomes ``problem`` and can be tried again."""
-        try:
-            workflow = await self.api.workflow(WORKFLOW)
-        except Exception as error:
-            self.problem = words_for(error)
-            self.recent.error = "The list of runs cannot be had at the moment."
-            return
-        if self.problem.get("code") in {"unreachable", "agent-unavailable"}:
-            self.problem = {}
-        self._load(workflow.input_schema)
-        await self.recent.refresh()
-
-    def _load(self, schema: dict[str, Any]) -> None:
+    def take_schema(self, schema: dict[str, Any]) -> None:
+        """Take the schema, with the site's families to choose from."""
         self.form.load(with_families(schema, self.families))
-        self.ready = True
+        super().take_schema(schema)
         self._fill()
         self._count()
 
@@ -270,24 +247,11 @@ class CrystalModel(StructureChoice):
 
     async def submit(self) -> None:
         """Submit what the form says and follow the run; a refusal goes next to the field it is about."""
-        if not self.can_submit or self.crystal is None:
-            return
-        self.submitting = True
-        self.problem = {}
-        try:
-            run = await self.api.submit(WORKFLOW, self.inputs(), title=texts.title(self.crystal.name, self.form.values))
-        except Problem as problem:
-            self._refused(problem)
-            return
-        except Exception as error:
-            self.problem = words_for(error)
-            return
-        finally:
-            self.submitting = False
-        self.open(run.id)
-        await self.recent.refresh()
+        if self.can_submit and self.crystal is not None:
+            await self.send(self.inputs(), texts.title(self.crystal.name, self.form.values))
 
-    def _refused(self, problem: Problem) -> None:
+    def refused(self, problem: Problem) -> None:
+        """Say why, at the step and the field that it is about."""
         field = (problem.field or "").split(".")[0]
         if field == "structure":
             self.service_says = {"structure": problem.detail}
@@ -296,7 +260,7 @@ class CrystalModel(StructureChoice):
             self.form.refuse(field, problem.detail)
             self.step = "resources" if field in RESOURCES else "properties"
         else:
-            self.problem = problem.to_json()
+            super().refused(problem)
 
     def open(self, run_id: str, step: str = "") -> Any:
         """Show a run, at whichever stage it is, and follow it; its inputs fill the other steps.
@@ -304,11 +268,10 @@ class CrystalModel(StructureChoice):
         ``step`` is the one to open, once what it shows is here; otherwise the run, and the results of one that has
         finished.
         """
-        self.problem = {}
         self.step = "run"
         self._filled = ""
         self._wanted = step if step in STEPS else ""
-        return self.run.open(run_id)
+        return super().open(run_id)
 
     def start_anew(self, *, keep: bool) -> None:
         """Back to the first step; with ``keep`` with the shown run's inputs."""
@@ -340,12 +303,9 @@ class CrystalModel(StructureChoice):
         self.run.forget()
         self.step = "properties"
 
-    def _could_not_open(self) -> None:
-        if self.run.error is not None:
-            self.problem = words_for(self.run.error)
-            # Nothing to show of it: leave the person with the form rather than an empty page.
-            self.run.run = {}
-            self.step = "structure"
+    def leave_run(self) -> None:
+        """Back to the first step."""
+        self.step = "structure"
 
     _filled = ""
     _wanted = ""
@@ -375,4 +335,4 @@ class CrystalModel(StructureChoice):
             if problem.field and self.run.inputs:
                 self.prefill()
                 self.run.forget()
-                self._refused(problem)
+                self.refused(problem)

@@ -4,11 +4,9 @@ done."""
 from __future__ import annotations
 
 import asyncio
-import os
-from typing import Any
-from urllib.parse import parse_qs
 
 from simdeck_widgets import layout
+from simdeck_widgets.app_page import AppPage, from_address
 from simdeck_widgets.chooser import StructureChooser
 from simdeck_widgets.electronic import convergence_csv, convergence_figure
 from simdeck_widgets.failure import ProblemCard, words_for
@@ -17,7 +15,6 @@ from simdeck_widgets.plot import PlotlyPlot
 from simdeck_widgets.resource_picker import ResourcePicker
 from simdeck_widgets.results import ResultTable, column
 from simdeck_widgets.run_monitor import RunMonitor
-from simdeck_widgets.run_table import RunTable
 from simdeck_widgets.structure_editor import StructureEditor
 from simdeck_widgets.structure_search import StructureSearch
 from simdeck_widgets.viewer import StructureViewer
@@ -38,15 +35,14 @@ TITLES = {
 }
 
 
-class Page:
+class Page(AppPage):
     """Builds the widgets and keeps them in step with the model."""
 
+    model: CrystalModel
+
     def __init__(self, model: CrystalModel, run: str = "", step: str = "") -> None:
-        self.model = model
+        super().__init__(model, ("gap", "Band gap"), run)
         self._first_step = step
-        self._first_run = run
-        self._tasks: set[asyncio.Task[Any]] = set()
-        self.problem = ProblemCard(on={"action": lambda *_: self._do(self._try_again())})
         self.steps = WizardSteps(
             label="Steps of the calculation", on={"go": lambda message, _: model.go(str(message["step"]))}
         )
@@ -62,14 +58,6 @@ class Page:
             "run": self.running,
             "results": self.results.widget,
         }
-        self.recent = RunTable(
-            headline="Band gap",
-            on={
-                "open": lambda message, _: model.open(str(message["run"])),
-                "refresh": lambda *_: model.recent.start(),
-            },
-        )
-        self.recent_card = layout.card(self.recent, name="sd-recent")
         self.widget = layout.box(
             self.steps, self.problem, *self.parts.values(), self.recent_card, classes=["sd-page-body"]
         )
@@ -77,15 +65,14 @@ class Page:
         if run:
             model.step = "run"
         self._refresh()
-        self._do(self._begin(run))
+        self.do(self._begin(run))
 
     @classmethod
     def from_environment(cls) -> Page:
         """The page of this kernel: API and run from the environment the server extension set."""
         from simdeck_workflows.client import AsyncClient
 
-        query = parse_qs(os.environ.get("QUERY_STRING", ""))
-        run, step = ((query.get(name) or [""])[0] for name in ("run", "step"))
+        run, step = from_address("run", "step")
         return cls(CrystalModel(AsyncClient()), run=run, step=step)
 
     # --- building ---------------------------------------------------------------------------------------------------
@@ -99,16 +86,16 @@ class Page:
             noun="crystal",
             example="Name or formula, for example silicon or Fe",
             on={
-                "file": lambda message, buffers: self._do(model.take_file(str(message["name"]), bytes(buffers[0]))),
-                "pick": lambda message, _: self._do(model.take_library(str(message["name"]))),
+                "file": lambda message, buffers: self.do(model.take_file(str(message["name"]), bytes(buffers[0]))),
+                "pick": lambda message, _: self.do(model.take_library(str(message["name"]))),
             },
         )
         self.viewer = StructureViewer()
         self.lattice = SchemaForm(model.lattice)
         self.build = Buttons(
-            buttons=[button("build", "Build this lattice")], on={"press": lambda *_: self._do(model.take_lattice())}
+            buttons=[button("build", "Build this lattice")], on={"press": lambda *_: self.do(model.take_lattice())}
         )
-        self.cells = Buttons(on={"press": lambda message, _: self._do(model.change_cell(str(message["id"])))})
+        self.cells = Buttons(on={"press": lambda message, _: self.do(model.change_cell(str(message["id"])))})
         self.repeats = SchemaForm(model.repeats)
         self.cell_card = layout.card(
             layout.Text(
@@ -174,7 +161,7 @@ class Page:
         self.picker = ResourcePicker(model.resources)
         self.refusal = ProblemCard()
         self.submit = layout.Text(
-            button="Start the run", button_class="sd-submit", on={"click": lambda *_: self._do(model.submit())}
+            button="Start the run", button_class="sd-submit", on={"click": lambda *_: self.do(model.submit())}
         )
         self.resources = layout.card(
             layout.Text(heading="Resources", text="Of each calculation of the run."),
@@ -223,8 +210,6 @@ class Page:
         model.observe(
             lambda _: self._refresh_numbers(), ["numbers", "estimate", "service_says", "submitting", "busy", "ready"]
         )
-        model.observe(lambda _: self._refresh_problem(), ["problem"])
-        self.recent.follow(model.recent, lambda: "gap")
         model.form.observe(lambda _: self._refresh_form(), ["valid", "values", "errors"])
         model.run.observe(lambda _: self._refresh_run(), ["run", "outputs"])
         model.run.observe(lambda _: self._refresh_convergence(), ["progress"])
@@ -232,7 +217,7 @@ class Page:
     def _refresh(self) -> None:
         self._refresh_structure()
         self._refresh_numbers()
-        self._refresh_problem()
+        self.show_problem()
         self._refresh_run()
         self._refresh_convergence()
 
@@ -311,13 +296,6 @@ class Page:
             return "Something in the steps before needs your attention."
         return ""
 
-    def _refresh_problem(self) -> None:
-        problem = self.model.problem
-        with self.problem.hold_sync():
-            self.problem.action = "Try again" if problem.get("code") in {"unreachable", "agent-unavailable"} else ""
-            self.problem.problem = problem
-        layout.show(self.problem, bool(problem))
-
     def _refresh_run(self) -> None:
         model = self.model
         run = model.run.run
@@ -348,26 +326,14 @@ class Page:
 
     async def _begin(self, run: str) -> None:
         if run:
-            self.model.open(run, self._first_step)
+            self.open_first()
         if not self.chooser.library:
             self.chooser.library = await asyncio.to_thread(crystals.library)
         await self.model.connect()
 
-    async def _try_again(self) -> None:
-        self.model.problem = {}
-        if self._first_run and not self.model.run.run:
-            self.model.open(self._first_run, self._first_step)
-        await self.model.connect()
-
-    def _do(self, work: Any) -> None:
-        task = asyncio.ensure_future(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-
-    def _done(self, task: asyncio.Task[Any]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            self.model.problem = words_for(task.exception())  # type: ignore[arg-type]
+    def open_first(self) -> None:
+        """Open the run of the page's address at the step that it names."""
+        self.model.open(self._first_run, self._first_step)
 
 
 def show_crystal(viewer: StructureViewer, crystal: Crystal | None) -> None:
