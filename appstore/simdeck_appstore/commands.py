@@ -105,7 +105,7 @@ class Input(Strict):
     unit: Sentence = Field("", max_length=30, description="The unit of a number.")
     default: Plain | None = Field(None, description="Its value where nobody gives one.")
     optional: bool = Field(False, description="It may be left out; arguments that name it are then left out too.")
-    advanced: bool = Field(False, description="The form keeps it behind “Advanced”.")
+    advanced: bool = Field(False, description="The form folds it under “More settings”.")
     min: int | float | None = Field(None, description="Smallest number.")
     max: int | float | None = Field(None, description="Largest number.")
     choices: list[Sentence] = Field([], max_length=100, description="The values of a choice.")

@@ -36,7 +36,7 @@ class WorkflowPage:
     model
         What the page knows.
     basic
-        The inputs shown at once; the others are folded. Empty: all are shown.
+        The inputs shown at once; the others are folded. None: all are shown but what the workflow calls advanced.
     curve
         Two keys of the progress lines, drawn against each other while a run goes on: ``("step", "energy")``. A key's
         unit is read from ``<key>_unit`` of the same line.
@@ -56,6 +56,7 @@ class WorkflowPage:
         self.curve = curve
         self._tasks: set[asyncio.Task[Any]] = set()
         self._first_run = run
+        self._basic = basic
         self.problem = ProblemCard(on={"action": lambda *_: self.do(self._try_again())})
         self.heading = layout.Text(heading="Inputs")
         self.files = layout.box()
@@ -120,6 +121,11 @@ class WorkflowPage:
     def _build_files(self) -> None:
         inputs = self.model.file_inputs
         self.form.hidden = list(inputs)
+        if self._basic is None:
+            # What the workflow's author calls advanced is folded away, where there is something else.
+            properties = self.model.form.schema.get("properties", {})
+            first = [name for name, about in properties.items() if not about.get("x-simdeck-advanced")]
+            self.form.basic = first if len(first) < len(properties) else []
         self.choosers = {}
         parts = []
         for name, about in inputs.items():
