@@ -367,3 +367,30 @@ def test_cures_fit_the_failure() -> None:
 def test_a_small_number_is_written_with_its_power_of_ten() -> None:
     assert texts.power(3.2e-5) == "3.2·10⁻⁵"
     assert texts.power(0.5) == "0.5"
+
+
+@pytest.mark.parametrize(
+    ("atoms", "inputs", "cutoffs", "field", "densities"),
+    [
+        (bulk("Si"), {"protocol": "fast"}, ("NC", 4, 44.0, 176.0), 2.86, 6.47),
+        (bulk("Si"), {"protocol": "balanced"}, ("NC", 4, 44.0, 176.0), 20.10, None),
+        (bulk("Si", cubic=True), {"protocol": "fast"}, ("NC", 4, 44.0, 176.0), 36.23, None),
+        (bulk("Fe"), {"protocol": "fast", "magnetism": "ferromagnetic"}, ("US", 16, 45.0, 360.0), 16.41, 18.94),
+    ],
+)
+def test_the_estimate_is_near_the_cpu_times_it_was_fitted_to(
+    atoms: Atoms, inputs: dict[str, Any], cutoffs: tuple[str, int, float, float], field: float, densities: float | None
+) -> None:
+    """CPU seconds of pw.x 6.7 on one core, as its output gives them; within 35 %, as the page's readers are told."""
+    kind, valence, low, high = cutoffs
+    element = atoms.get_chemical_symbols()[0]
+    pseudo = pseudopotentials.Pseudopotential(element, "PBE", kind, valence, Path("x.UPF"), low, high)
+    found = settings.numbers(atoms, inputs, {element: pseudo})
+
+    def seconds(**asked: bool) -> float:
+        said = settings.estimate(atoms, {**inputs, "bands": False, "dos": False, **asked}, found, 48)
+        return said.seconds - said.calculations * settings.START_SECONDS
+
+    assert seconds() == pytest.approx(field, rel=0.35)
+    if densities is not None:
+        assert seconds(dos=True) - seconds() == pytest.approx(densities, rel=0.35)

@@ -11,7 +11,7 @@ from simdeck_widgets.app_model import AppModel
 from simdeck_widgets.form_model import FormModel
 from simdeck_widgets.resource_model import ResourceModel
 
-from simdeck_quantum_espresso import limits, pseudopotentials, settings, validation
+from simdeck_quantum_espresso import cell, limits, pseudopotentials, settings, validation
 from simdeck_quantum_espresso.ui import crystals, texts
 from simdeck_quantum_espresso.ui.choosing import StructureChoice
 from simdeck_quantum_espresso.ui.crystals import Crystal
@@ -157,7 +157,10 @@ class CrystalModel(StructureChoice, AppModel):
             return
         numbers = settings.numbers(atoms, values, self.pseudos)
         operations = self.crystal.symmetry.operations if self.crystal.symmetry is not None else 1
-        self.estimate = settings.estimate(atoms, values, numbers, operations)
+        # With bands all is computed in the primitive cell.
+        shape = cell.primitive(atoms) if values.get("bands") else atoms
+        found = settings.numbers(shape, values, self.pseudos)
+        self.estimate = settings.estimate(shape, values, found, operations)
         self.numbers = numbers
         self.resources.judge()
 
