@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slurm
 ALICE, BOB = ENDS.users
 SLEEP = ("/bin/sleep", "600")
 SERVER = (
-    "import signal, sys; signal.signal(signal.SIGUSR1, lambda *_: print('warned', flush=True)); "
+    "import os, signal, sys; signal.signal(signal.SIGUSR1, lambda *_: os.write(1, b'warned\\n')); "
     "signal.signal(signal.SIGTERM, lambda *_: sys.exit(0)); [signal.pause() for _ in iter(int, 1)]"
 )
 DEBIANS_MODULES = Path("/usr/share/modules/init/bash")
