@@ -10,7 +10,17 @@ from pathlib import Path
 import click
 from simdeck_common.problems import Problem
 
-from simdeck_hub import cli_admin_runs, cli_apps, cli_developer, cli_keeping, cli_runs, cli_storage, doctor, site_file
+from simdeck_hub import (
+    cli_admin_runs,
+    cli_apps,
+    cli_developer,
+    cli_keeping,
+    cli_runs,
+    cli_shares,
+    cli_storage,
+    doctor,
+    site_file,
+)
 from simdeck_hub.cli_show import say_refusal
 from simdeck_hub.places import Checkout, DataFolder
 
@@ -124,6 +134,7 @@ for _command in [
     *cli_admin_runs.COMMANDS,
     *cli_developer.COMMANDS,
     *cli_keeping.COMMANDS,
+    *cli_shares.COMMANDS,
     *cli_storage.COMMANDS,
     *doctor.COMMANDS,
 ]:

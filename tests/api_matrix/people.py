@@ -34,7 +34,7 @@ DECLARED = ("runs", "runs:read", "apps:install", "apps:read", "apps:publish", "s
 OPENED_BY = {"runs:read": {"runs:read", "runs"}, "apps:read": {"apps:read", "apps:install"}}
 
 VOLATILE = frozenset(
-    {"elapsed", "age", "walltime_left", "last_activity", "since", "used", "active", "worker", "people"}
+    {"elapsed", "age", "walltime_left", "last_activity", "since", "used", "active", "worker", "people", "opened"}
 )
 """Fields that change by themselves while nothing happens."""
 
@@ -83,7 +83,7 @@ class People:
             vary = {"workflow": WORKFLOW, "inputs": HYDROGEN, "vary": {"frequencies": [False]}, "title": SECRET}
             sweep = alice.post(f"{API}/sweeps", json=vary).json()["id"]
             key = alice.post(f"{API}/ssh_keys", json={"metadata": {"for": SECRET}}).json()["id"]
-            share = alice.post(f"{API}/shares", json={"run": run, "people": ["mallory"]}).json()
+            share = alice.post(f"{API}/shares", json={"run": run, "app": "molecule", "people": ["mallory"]}).json()
             ticket = alice.post(f"{API}/shared", json={"link": share["link"]}).json()["ticket"]
             wait_for("alice's runs", lambda: all_ended(alice), 120)
             wait_for("alice's server", lambda: alice.get(f"{API}/servers/-").json()["phase"] == "running", 90)

@@ -164,3 +164,46 @@ def test_a_shared_result_is_seen_by_the_person_named_until_it_is_revoked(
     expect(page.get_by_text("Revoked")).to_be_visible()
     bob.reload()
     expect(bob.get_by_role("heading", name="The share is over")).to_be_visible()
+
+
+def test_a_shared_app_is_opened_with_its_result_and_not_owned(
+    page: Page, person: Callable[[str, str], Page], stack: Stack, run_id: str
+) -> None:
+    shots = Path(__file__).parents[1] / "artifacts" / "e2e"
+    shots.mkdir(parents=True, exist_ok=True)
+    page.goto(f"{stack.url}/services/deck/store/molecule")
+    page.get_by_role("link", name="Share…").click()
+    page.get_by_label("People, as they sign in").fill("bob")
+    page.get_by_label("Version").select_option("1.0.0")
+    page.get_by_label("Together with a result").select_option(run_id)
+    page.screenshot(path=shots / "share-app.png", full_page=True)
+    page.get_by_role("button", name="Make a link").click()
+    link = page.get_by_role("link", name=re.compile("^Open the link for bob"))
+    expect(page.get_by_text("Not opened yet")).to_be_visible()
+
+    stack.passwords["bob"] = stack.run("password", "bob").stdout.split()[-1]
+    bob = person("bob", str(link.get_attribute("href")))
+    expect(bob.get_by_text("ada shares this app with you")).to_be_visible()
+    bob.screenshot(path=shots / "shared-app.png", full_page=True)
+    bob.set_viewport_size({"width": 390, "height": 800})
+    bob.screenshot(path=shots / "shared-app-390.png", full_page=True)
+    bob.set_viewport_size({"width": 1280, "height": 900})
+    bob.locator("#open-shared").click()
+    expect(bob).to_have_url(re.compile(r"/user/bob/deck/molecule@1\.0\.0/\?run="), timeout=INSTALL)
+    expect(bob.locator(".sd-run-state")).to_contain_text("Finished", timeout=PATIENCE)
+    bob.screenshot(path=shots / "shared-app-open.png", full_page=True)
+
+    with stack.client("bob") as api, stack.client("ada") as owner:
+        assert api.get("/apps").json()["items"] == []
+        guest = stack.data.users / "bob" / "apps" / "molecule" / "versions" / "1.0.0"
+        share = owner.get("/shares").json()["items"][0]
+        assert [one["person"] for one in share["opened"]] == ["bob"]
+        ticket = api.get("/shared").json()["items"][0]["ticket"]
+        owner.delete(f"/shares/{share['id']}")
+        wait_for("the word that it is over", lambda: api.get("/shared").json()["items"][0]["ended"], 30)
+        # Its page is open.
+        assert guest.is_dir()
+        api.delete("/server")
+        wait_for("the end of the page", lambda: api.get("/server").json()["state"] != "running" or None, 60)
+        assert api.get(f"/shared/{ticket}/app").status_code == 410
+        wait_for("the version to go", lambda: not guest.exists(), 30)
