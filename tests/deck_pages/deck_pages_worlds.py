@@ -168,6 +168,11 @@ def empty_world() -> World:
     return World(store=FakeStore([index_entry("molecule")], CATEGORIES))
 
 
+def stopped_world() -> World:
+    """A person with one app, whose server does not run."""
+    return World(FakeAgent(apps=[installed_app()]), FakeStore([index_entry("molecule")], CATEGORIES))
+
+
 def failed_world() -> World:
     """Agent, registry and hub are all away."""
     return World(
@@ -334,6 +339,7 @@ WORLDS = (
         "sharing": sharing_world,
         "pinned": pinned_world,
         "empty": empty_world,
+        "stopped": stopped_world,
         "failed": failed_world,
         "agent-down": agent_down_world,
         "long": long_world,

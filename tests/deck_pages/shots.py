@@ -61,6 +61,7 @@ SHOTS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "store-facets": ("shop", "store?method=DFT", ()),
     "app-shop": ("shop", "store/molecule", ()),
     "app-link": ("shop", "store/molecule?version=2.0.0", ()),
+    "app-link-waits": ("empty", "open/molecule?run=abc&structure=H2O&evil=1", ()),
     "app-link-gone": ("shop", "store/molecule?version=9.9", ()),
     "app-pinned": ("pinned", "store/molecule", ()),
     "app-changes": ("shop", "store/molecule/changes?to=2.0.0", ()),
@@ -83,7 +84,7 @@ SHOTS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "shared-long": ("sharing", "shared/t2/run", ()),
     "shared-claim": ("sharing", "shared/t9/run", ()),
     "version-missing": ("shop", "open/molecule?version=2.0.0", ()),
-    "open-starting": ("empty", "open/molecule", ()),
+    "open-starting": ("stopped", "open/molecule", ()),
     "open-failed": ("unstartable", "open/molecule", ()),
     "deck-site": ("site", "", ()),
     "deck-plain-site": ("plain-site", "", ()),
@@ -182,7 +183,7 @@ def shots_site() -> Site:
     worlds["silent-site"] = WORLDS["site"]()
     for view in worlds["silent-site"].servers.views:
         view["unknown_since"] = before(minutes=4)
-    worlds["unstartable"] = WORLDS["empty"]()
+    worlds["unstartable"] = WORLDS["stopped"]()
     site = make_site(worlds)
     add_fake_api(site)
     return site

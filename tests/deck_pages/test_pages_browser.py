@@ -87,20 +87,20 @@ def test_the_deck_shows_how_runs_go_on_without_a_reload(opened: Open) -> None:
 
 
 def test_opening_an_app_starts_the_server_and_goes_there(opened: Open) -> None:
-    page = opened("empty", "open/molecule?run=abc")
+    page = opened("stopped", "open/molecule?run=abc")
     site = opened.site  # type: ignore[attr-defined]
     wait_for(lambda: site.listeners("/server/events") == 1)
-    assert site.worlds["empty"].server.started == 1
+    assert site.worlds["stopped"].server.started == 1
     expect(page.locator("#opening-message")).to_have_text("Spawning the server")
-    page.context.route("**/user/empty/deck/molecule/**", lambda route: route.fulfill(body="the app's page"))
+    page.context.route("**/user/stopped/deck/molecule/**", lambda route: route.fulfill(body="the app's page"))
     site.tell("/server/events", "progress", {"percent": 80, "message": "Almost there"})
     expect(page.locator("#opening-progress")).to_have_js_property("value", 80)
-    site.tell("/server/events", "ready", {"url": "/user/empty/"})
-    page.wait_for_url("**/user/empty/deck/molecule/?run=abc")
+    site.tell("/server/events", "ready", {"url": "/user/stopped/"})
+    page.wait_for_url("**/user/stopped/deck/molecule/?run=abc")
 
 
 def test_a_start_that_fails_on_the_way_shows_the_cause_and_can_be_tried_again(opened: Open) -> None:
-    page = opened("empty", "open/molecule")
+    page = opened("stopped", "open/molecule")
     site = opened.site  # type: ignore[attr-defined]
     wait_for(lambda: site.listeners("/server/events") == 1)
     site.tell("/server/events", "failed", {"message": "The server ended with exit code 1."})
@@ -109,7 +109,7 @@ def test_a_start_that_fails_on_the_way_shows_the_cause_and_can_be_tried_again(op
     wait_for(lambda: site.listeners("/server/events") == 0)
     page.get_by_role("button", name="Try again").click()
     wait_for(lambda: site.listeners("/server/events") == 1)
-    assert site.worlds["empty"].server.started == 2
+    assert site.worlds["stopped"].server.started == 2
     expect(page.locator("#opening-failure")).to_be_hidden()
 
 
