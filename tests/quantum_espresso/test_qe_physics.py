@@ -37,6 +37,7 @@ import pytest
 import qe_by_hand as by_hand
 from conftest import PSEUDOPOTENTIALS
 from simdeck_quantum_espresso import builders
+from simdeck_workflows.pseudopotentials import FILE, read_family
 
 pytestmark = [pytest.mark.backend, pytest.mark.timeout(900)]
 
@@ -59,18 +60,24 @@ def crystal(lattice: str, formula: str, a: float) -> dict[str, Any]:
 @pytest.fixture(scope="module")
 def answers(backend_python: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Every case through the work chain, and by hand beside it."""
-    scratch, hand = tmp_path_factory.mktemp("qe"), tmp_path_factory.mktemp("hand")
+    scratch, hand = tmp_path_factory.mktemp("qe") / "aiida", tmp_path_factory.mktemp("hand")
+    scratch.mkdir()
     own = tmp_path_factory.mktemp("pseudo")
     # An administrator's folder comes before Debian's; this one holds a file that makes silicon cheap.
     (own / by_hand.SOFT).symlink_to(PSEUDOPOTENTIALS / by_hand.SOFT)
     soft = {"SIMDECK_PSEUDOPOTENTIALS": str(own)}
+    # The same file as a family of the site, with its cutoffs.
+    (own / "cutoffs.json").write_text(json.dumps({"Si": {"cutoff_wfc": CUTOFF, "cutoff_rho": 4 * CUTOFF}}))
+    family = read_family("soft", "PBE", own, own / "cutoffs.json")
+    (scratch.parent / FILE).write_text(json.dumps([family.model_dump(mode="json")]))
     plain = {"bands": False, "dos": False}
     base = {"protocol": "fast", "k_spacing": SPACING, "cutoff": CUTOFF}
     silicon = crystal("diamond", "Si", SILICON)
     cases = {
         "silicon": {"structure": silicon, "inputs": {**base, "origin": ORIGIN}, "environment": soft, "kill": "scf"},
         "squeezed": {
-            "structure": crystal("diamond", "Si", 5.38), "environment": soft, "inputs": {**base, **plain, "relax": "cell"},
+            "structure": crystal("diamond", "Si", 5.38),
+            "inputs": {"protocol": "fast", "k_spacing": SPACING, "family": "soft", **plain, "relax": "cell"},
         },
         "aluminium": {
             "structure": crystal("fcc", "Al", ALUMINIUM), "inputs": {"protocol": "fast", "functional": "LDA", "bands": False},
@@ -90,6 +97,7 @@ def answers(backend_python: Path, tmp_path_factory: pytest.TempPathFactory) -> d
             "inputs": {"protocol": "fast", "functional": "LDA", **plain, "occupations": "fixed"},
         },
         "no pseudopotential": {"structure": crystal("fcc", "Al", ALUMINIUM), "inputs": {"protocol": "fast"}},
+        "no such family": {"structure": silicon, "inputs": {**base, "family": "gone"}},
         "no program": {"structure": silicon, "inputs": base, "environment": {"PATH": "/nowhere"}},
     }  # fmt: skip
     file = scratch / "cases.json"
@@ -243,6 +251,13 @@ def test_an_element_without_a_pseudopotential_is_refused_with_the_functional_tha
 ) -> None:
     said = answers["no pseudopotential"]["refused"]
     assert "functional: There is no PBE pseudopotential for Al here. With LDA there is one" in said
+
+
+def test_a_family_of_the_site_brings_its_files_and_cutoffs(answers: dict[str, Any]) -> None:
+    found = answers["squeezed"]["outputs"]["properties"]
+    assert (found["cutoff"], found["density_cutoff"]) == (CUTOFF, 4 * CUTOFF)
+    assert found["pseudopotentials"] == {"Si": by_hand.SOFT}
+    assert "family: There is no family of pseudopotentials called gone" in answers["no such family"]["refused"]
 
 
 def test_where_the_program_is_missing_the_refusal_says_what_to_install(answers: dict[str, Any]) -> None:

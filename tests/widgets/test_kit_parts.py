@@ -172,6 +172,17 @@ def test_a_plot_carries_its_data_and_a_sentence() -> None:
     assert plot.figure["layout"]["showlegend"]
 
 
+def test_a_figure_without_data_of_its_own_brings_its_points() -> None:
+    plot = PlotlyPlot(
+        figure={"data": [{"name": "a", "x": [1], "y": [2]}], "layout": {"xaxis": {"title": {"text": "t / s"}}}}
+    )
+    assert plot.csv == "curve,t / s,y\na,1,2\n"
+    plot.figure = {"data": [{"x": [3], "y": [4]}]}
+    assert plot.csv == "curve,x,y\n,3,4\n"
+    told = PlotlyPlot(csv="mine", figure={"data": [{"x": [3], "y": [4]}]})
+    assert told.csv == "mine"
+
+
 def test_a_list_of_runs_that_cannot_be_fetched_keeps_what_it_had() -> None:
     api = StandIn(beat=0)
     model = RunListModel(api, "gallery.relax")

@@ -13,7 +13,10 @@ from simdeck_widgets.base import View, library_url, script, style
 
 
 class PlotlyPlot(View):
-    """Draws ``figure`` (``{"data": […], "layout": {…}}``) in the page's colours, and saves it as PNG or ``csv``."""
+    """Draws ``figure`` (``{"data": […], "layout": {…}}``) in the page's colours, and saves it as PNG or ``csv``.
+
+    A figure that comes without its data as ``csv`` gets them from its own curves.
+    """
 
     _esm = script("plot")
     _css = style()
@@ -26,6 +29,13 @@ class PlotlyPlot(View):
     @traitlets.default("library_url")  # type: ignore[untyped-decorator]
     def _default_library_url(self) -> str:
         return library_url("Plotly")
+
+    @traitlets.observe("figure")  # type: ignore[untyped-decorator]
+    def _bring_data(self, _: Any) -> None:
+        if not self.csv or self.csv == self._made:
+            self.csv = self._made = figure_csv(self.figure)
+
+    _made = ""
 
     def follow(self, model: Any) -> Self:
         """Show a :class:`~simdeck_widgets.plot_model.PlotModel` from now on."""
@@ -42,6 +52,22 @@ class PlotlyPlot(View):
 def axis(title: str, unit: str = "", **more: Any) -> dict[str, Any]:
     """A plotly axis labelled the way journals ask: quantity / unit."""
     return {"title": {"text": f"{title} / {unit}" if unit else title}, **more}
+
+
+def figure_csv(figure: dict[str, Any]) -> str:
+    """The points of a figure's curves, a line each; empty where it has none."""
+    frame = figure.get("layout", {})
+
+    def title(name: str) -> str:
+        said = (frame.get(name) or {}).get("title") or ""
+        return str(said.get("text", "") if isinstance(said, dict) else said) or name[0]
+
+    rows = [
+        [one.get("name", ""), x, y]
+        for one in figure.get("data", [])
+        for x, y in zip(one.get("x") or [], one.get("y") or [], strict=False)
+    ]
+    return to_csv(["curve", title("xaxis"), title("yaxis")], rows) if rows else ""
 
 
 def to_csv(header: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:

@@ -282,5 +282,20 @@ def shown(value: Any) -> str:
         return f"{value:.8g}".replace("-", "−")
     if isinstance(value, dict) and "symbols" in value:
         return f"{len(value['symbols'])} atoms"
+    if isinstance(value, dict) and value.keys() == {"files"}:
+        return ", ".join(shown_file(file) for file in value["files"][:10]) + (" …" if len(value["files"]) > 10 else "")
+    if isinstance(value, dict) and {"path", "size"} <= value.keys():
+        return shown_file(value)
     text = str(value)
     return text if len(text) <= SHOWN_TEXT else f"{text[:SHOWN_TEXT]}… (all of it is in the run's files)"
+
+
+def shown_file(file: dict[str, Any]) -> str:
+    """Return the name and size of a file; the page's zip holds it."""
+    size = float(file["size"])
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size < 1000 or unit == "GB":
+            break
+        size /= 1000
+    name = str(file.get("name") or str(file.get("path") or "").rpartition("/")[2])
+    return f"{name} ({size:.3g} {unit})"
