@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from simdeck_common.problems import Problem
 from simdeck_hub import cli_inputs
+from simdeck_widgets import workflow_page
 from simdeck_widgets.workflow_model import WorkflowModel
 
 FILE = {"type": "object", "x-simdeck-type": "file"}
@@ -45,3 +46,15 @@ def test_a_page_collects_files_and_the_same_name_again_replaces_one() -> None:
     model.take_file("one", "c.txt", b"4")
     assert model.files["many"] == [{"name": "b.txt", "content": "2"}, {"name": "a.txt", "content": "3"}]
     assert (model.chosen_names("many"), model.chosen_names("one")) == (["b.txt", "a.txt"], ["c.txt"])
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ({"name": "a.csv", "size": 6118, "path": "outputs/table/a.csv"}, "a.csv (6.12 kB)"),
+        ({"files": [{"path": "outputs/parts/p-0.txt", "size": 1}]}, "p-0.txt (1 bytes)"),
+        ({"files": [{"path": f"outputs/p/{n}", "size": 2e6} for n in range(11)]}, "9 (2 MB) …"),
+    ],
+)
+def test_a_page_shows_a_files_name_and_size(value: dict[str, Any], words: str) -> None:
+    assert workflow_page.shown(value).endswith(words)

@@ -17,8 +17,9 @@ END {
         if (before * x < 0) { crossings++; last = n * step; if (crossings == 1) first = last }
         if (n % 10 == 0) {
             printf "%.2f,%.6f\n", n * step, x > "trajectory.csv"
-            printf "{\"step\": %d, \"time\": %.2f, \"position\": %.6f}\n", n, n * step, x > "progress.jsonl"
-            fflush()
+            printf "{\"step\": %d, \"time\": %.2f, \"time_unit\": \"s\", ", n, n * step > "progress.jsonl"
+            printf "\"position\": %.6f, \"position_unit\": \"m\"}\n", x > "progress.jsonl"
+            fflush("progress.jsonl")
         }
     }
     printf "steps done: %d\n", n - 1
