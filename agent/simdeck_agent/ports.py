@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from simdeck_appstore.guest_versions import GuestVersion
 from simdeck_appstore.models import InstalledApp
 from simdeck_appstore.models import Progress as InstallProgress
-from simdeck_appstore.usage import AppUsage
+from simdeck_appstore.usage import AppUsage, GenerationUsage
 from simdeck_workflows.diff import RunDiff
 from simdeck_workflows.models import (
     Cleaned,
@@ -70,6 +70,7 @@ class AppInstaller(Protocol):
     def follow_site(self, offered: Callable[[str], bool], stays: Callable[[str], bool]) -> bool: ...
     def renew_backend(self, cancelled: threading.Event | None = None) -> bool: ...
     def usage(self) -> list[AppUsage]: ...
+    def backend_usage(self) -> list[GenerationUsage]: ...
     def clean(self) -> None: ...
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from simdeck_appstore.guest_versions import GuestVersion
 from simdeck_appstore.models import InstalledApp, NotebookEntry
-from simdeck_appstore.usage import AppUsage, VersionUsage
+from simdeck_appstore.usage import AppUsage, GenerationUsage, VersionUsage
 from simdeck_common.problems import Problem
 from simdeck_workflows.clusters import RunCluster, offer
 from simdeck_workflows.diff import RunDiff, diff_runs
@@ -390,6 +390,9 @@ class FakeInstaller:
     def usage(self) -> list[AppUsage]:
         one = VersionUsage(version="1.0", size=4096, own=1024)
         return [AppUsage(app=app, size=4096, own=1024, versions=[one]) for app in self.apps]
+
+    def backend_usage(self) -> list[GenerationUsage]:
+        return []
 
     def clean(self) -> None:
         self.cleaned += 1

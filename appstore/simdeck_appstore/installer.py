@@ -30,7 +30,7 @@ from simdeck_appstore.registries import UNTRUSTED, RegistrySource
 from simdeck_appstore.registry import Registry
 from simdeck_appstore.site_wide import follow_site, make_open
 from simdeck_appstore.sources import APP_ID
-from simdeck_appstore.usage import AppUsage, Usage
+from simdeck_appstore.usage import AppUsage, GenerationUsage, Usage
 from simdeck_appstore.versions import RECORD, AppFolder
 
 __all__ = ["Installer", "InstallerSettings"]
@@ -315,6 +315,10 @@ class Installer:
     def usage(self) -> list[AppUsage]:
         """Return how much disk the installed apps take, largest first."""
         return self._usage.of(self.apps)
+
+    def backend_usage(self) -> list[GenerationUsage]:
+        """Return the generations of the workflow backend that these apps may use, and what they take."""
+        return self._usage.all_generations(self.generations)
 
     def clean(self) -> None:
         """Mend what killed installs left: at the agent's start. Apps that another process changes are left to it."""

@@ -1,4 +1,4 @@
-"""How much disk the installed apps take: each file once, and what a removal would give back."""
+"""How much disk the apps and the workflow backend's generations take: each file once, and what is only there."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import threading
 from pathlib import Path
 
 from pydantic import BaseModel
+from simdeck_common.generations import Generation, all_in, covering, packages_of, site_packages
 
+from simdeck_appstore.generations import Generations
 from simdeck_appstore.sources import APP_ID
 from simdeck_appstore.versions import AppFolder
 
@@ -16,12 +18,16 @@ BLOCK = 512
 
 
 class VersionUsage(BaseModel):
-    """One version. ``size``: bytes on disk; ``own``: those that no other folder or cache shares by hard links."""
+    """One version. ``size``: bytes on disk; ``own``: those that no other folder or cache shares by hard links.
+
+    ``site``: it is installed for everybody; ``guest``: it is here because somebody shares it.
+    """
 
     version: str
     size: int
     own: int
     site: bool = False
+    guest: bool = False
 
 
 class AppUsage(BaseModel):
@@ -31,6 +37,22 @@ class AppUsage(BaseModel):
     size: int
     own: int
     versions: list[VersionUsage]
+
+
+class GenerationUsage(BaseModel):
+    """One generation of the workflow backend: what the workflows of ``apps`` brought into it, and its bytes on disk.
+
+    ``current``: the next worker is started with it. ``site``: it is everybody's, and counts for nobody.
+    """
+
+    name: str
+    made: str
+    apps: list[str]
+    packages: list[str]
+    size: int
+    own: int
+    current: bool = False
+    site: bool = False
 
 
 class Usage:
@@ -49,13 +71,40 @@ class Usage:
         found = [usage for name in names if (usage := self._app(AppFolder(apps, name))) is not None]
         return sorted(found, key=lambda usage: -usage.size)
 
+    def all_generations(self, made: Generations) -> list[GenerationUsage]:
+        """Return the generations that the apps of ``made`` may use, their own first."""
+        needs, base = made.needs(), made.settings.backend_python
+        found = covering(needs, made.places, base) if needs and base is not None else None
+        current = found.folder if found is not None else None
+        return [
+            one for place in made.places for one in self.generations(place, current=current, site=place != made.apps)
+        ]
+
+    def generations(self, apps: Path, *, current: Path | None = None, site: bool = False) -> list[GenerationUsage]:
+        """Return the generations made for the apps below ``apps``, newest first; ``current`` is the folder in use."""
+        return [
+            GenerationUsage(
+                name=one.folder.name,
+                made=one.made,
+                apps=sorted(need.app for need in one.needs),
+                packages=[f"{name} {version}" for name, version in sorted(added(one).items())],
+                size=size,
+                own=own,
+                current=one.folder == current,
+                site=site,
+            )
+            for one in all_in(apps)
+            for size, own in (self._version(one.folder),)
+        ]
+
     def _app(self, folder: AppFolder) -> AppUsage | None:
-        versions = []
+        versions, guests = [], folder.guests()
         for version in folder.versions() if not folder.versions_root.is_symlink() else ():
             home = folder.home(version)
             # What a link leads to is somebody else's.
             size, own = (0, 0) if home.is_symlink() else self._version(home)
-            versions.append(VersionUsage(version=version, size=size, own=own, site=home.is_symlink()))
+            about = {"site": home.is_symlink(), "guest": version in guests}
+            versions.append(VersionUsage(version=version, size=size, own=own, **about))
         if not versions:
             return None
         mine = [one for one in versions if not one.site]
@@ -74,6 +123,11 @@ class Usage:
         with self._lock:
             self._known[home] = (stamp, sizes)
         return sizes
+
+
+def added(generation: Generation) -> dict[str, str]:
+    """Return the packages that a generation adds to the backend, by name."""
+    return packages_of(site_packages(generation.python))
 
 
 def measure(tree: Path) -> tuple[int, int]:

@@ -114,6 +114,6 @@ def test_a_links_key_reaches_the_form_and_never_an_address(opened: Callable[...,
     with page.expect_request(lambda request: request.method == "POST") as sent:
         page.goto(page.url.split("/services")[0] + PREFIX + "shared/t9#the-key")
     assert "key=the-key" in (sent.value.post_data or "")
-    expect(page.get_by_role("heading", name="Open a shared result")).to_be_visible()
+    expect(page.get_by_role("heading", name="Open what is shared with you")).to_be_visible()
     assert sharing.done == [("claim", "t9", "the-key")]
     assert not [url for url in asked if "the-key" in url.partition("#")[0]]

@@ -9,7 +9,9 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from importlib.resources import files
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -207,3 +209,20 @@ def test_a_shared_app_is_opened_with_its_result_and_not_owned(
         wait_for("the end of the page", lambda: api.get("/server").json()["state"] != "running" or None, 60)
         assert api.get(f"/shared/{ticket}/app").status_code == 410
         wait_for("the version to go", lambda: not guest.exists(), 30)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_in_the_pages_of_sharing_and_of_administrators(
+    page: Page, stack: Stack, scheme: Literal["light", "dark"]
+) -> None:
+    axe = files("simdeck_appstore.developer").joinpath("vendor/axe.min.js").read_text("utf-8")
+    page.emulate_media(color_scheme=scheme)
+    for path in ("admin", "shares", "disk", "store/molecule", "store/molecule/share"):
+        page.goto(f"{stack.url}/services/deck/{path}")
+        page.evaluate(axe)
+        found = page.evaluate(
+            "tags => axe.run(document, {runOnly: tags, resultTypes: ['violations']}).then(result =>"
+            " result.violations.map(one => [one.id, one.nodes.map(node => node.html.slice(0, 120))]))",
+            ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"],
+        )
+        assert found == [], (path, found)

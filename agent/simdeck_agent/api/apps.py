@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel
 from simdeck_appstore import policy
 from simdeck_appstore.models import InstalledApp
-from simdeck_appstore.usage import AppUsage
+from simdeck_appstore.usage import AppUsage, GenerationUsage
 from simdeck_common.problems import Problem
 
 from simdeck_agent.api.parts import Agent, agent_of, declare, groups_of, in_thread, refusals
@@ -23,9 +23,13 @@ class InstalledApps(BaseModel):
 
 
 class AppsUsage(BaseModel):
-    """What the caller's apps take on disk, largest first; ``own`` is what removing them would give back at once."""
+    """What the caller's apps take on disk, largest first; ``own`` is what removing them would give back at once.
+
+    ``generations``: the workflow backend's environments with what the apps' workflows need, newest first.
+    """
 
     items: list[AppUsage]
+    generations: list[GenerationUsage] = []
     size: int
     own: int
 
@@ -41,7 +45,10 @@ async def list_apps(agent: Agent = Depends(agent_of)) -> InstalledApps:
 async def apps_usage(agent: Agent = Depends(agent_of)) -> AppsUsage:
     """Tell how much disk each installed app takes, in bytes. What is installed for everybody counts for nobody."""
     items = await in_thread(agent.installer.usage)
-    return AppsUsage(items=items, size=sum(item.size for item in items), own=sum(item.own for item in items))
+    generations = await in_thread(agent.installer.backend_usage)
+    return AppsUsage(
+        items=items, generations=generations, size=sum(item.size for item in items), own=sum(item.own for item in items)
+    )
 
 
 @router.get("/apps/{app}", responses=refusals(404), **declare("apps:read"))

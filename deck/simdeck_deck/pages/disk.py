@@ -25,6 +25,34 @@ class DiskRow:
     versions: str
 
 
+@dataclass(frozen=True)
+class GenerationRow:
+    """One generation of the workflow backend: which apps' workflows brought what into it."""
+
+    name: str
+    apps: str
+    packages: tuple[str, ...]
+    size: str
+    current: bool
+    site: bool
+
+
+@router.get("/store/{app}/disk")
+async def app_disk(visit: Visiting, app: str) -> Response:
+    """What one installed app takes, and the generation that its workflows are carried out in: a part of its page."""
+    found, _ = await attempt(visit.agent.get("/usage/apps"))
+    answer: dict[str, Any] = found or {}
+    item = next((one for one in answer.get("items", ()) if one.get("app") == app), None)
+    rows = [row for row, one in zip(_generations(answer), answer.get("generations", ()), strict=True)
+            if row.current and app in one["apps"]]  # fmt: skip
+    return visit.page(
+        "_app_disk.html",
+        size=byte_size(item["size"]) if item else "",
+        own=byte_size(item["own"]) if item else "",
+        generation=rows[0] if rows else None,
+    )
+
+
 @router.get("/disk")
 async def disk(visit: Visiting) -> Response:
     """Show how much each app takes; htmx gets the table alone."""
@@ -46,9 +74,26 @@ async def disk(visit: Visiting) -> Response:
         rows=rows,
         total=byte_size(answer.get("size", 0)),
         own=byte_size(answer.get("own", 0)),
+        generations=_generations(answer),
         disk_problem=problem,
     )
 
 
+def _generations(answer: dict[str, Any]) -> list[GenerationRow]:
+    return [
+        GenerationRow(
+            name=str(one["name"]),
+            apps=", ".join(one["apps"]),
+            packages=tuple(str(package) for package in one["packages"]),
+            size="for everybody" if one.get("site") else byte_size(one["size"]),
+            current=bool(one.get("current")),
+            site=bool(one.get("site")),
+        )
+        for one in answer.get("generations", ())
+    ]
+
+
 def _version(one: dict[str, Any]) -> str:
-    return f"{one['version']} (for everybody)" if one.get("site") else f"{one['version']} ({byte_size(one['size'])})"
+    if one.get("site"):
+        return f"{one['version']} (for everybody)"
+    return f"{one['version']} ({byte_size(one['size'])}{', shared with you' if one.get('guest') else ''})"
