@@ -51,8 +51,10 @@ SITE_FRAGMENTS = [
 FRAGMENTS = ["recent-runs", "server", "store?q=a", "runs", f"runs/{RUNNING}/live", "store/molecule/tasks/task-1"]
 Make = Callable[[str], Visitor]
 
-PLAIN_WORLDS = sorted(WORLDS.keys() - SITE_WORLDS.keys() - LAB_WORLDS.keys())
-CASES = [(world, path) for world in PLAIN_WORLDS for path in PAGES]
+PLAIN_WORLDS = sorted(WORLDS.keys() - SITE_WORLDS.keys() - LAB_WORLDS.keys() - {"stopped"})
+CASES = [(world, path) for world in PLAIN_WORLDS for path in PAGES if (world, path) != ("empty", "open/molecule?run=1")]
+# Who has not installed the app is led to the store; this is who has.
+CASES += [("stopped", "open/molecule?run=1"), ("empty", "store/molecule?version=1.1.0")]
 CASES += [(world, path) for world in sorted(SITE_WORLDS) for path in ("", "open/molecule?run=1", *SITE_PAGES)]
 CASES += [(world, path) for world in sorted(LAB_WORLDS.keys() - {"bare-lab"}) for path in LAB_PAGES]
 CASES += [("bare-lab", path) for path in BARE_PAGES]
