@@ -197,6 +197,7 @@ LAB_WORLDS = {
 LAB_PAGES = [
     "runs",
     "runs?deleted=1",
+    "workflows/molecule.optimize",
     f"runs/{WAITING}",
     f"runs/{FAILED}",
     f"runs/{REUSED}",

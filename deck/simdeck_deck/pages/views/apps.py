@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from markupsafe import Markup
@@ -38,6 +38,16 @@ class AppCard:
     open_url: str
     pinned: bool = False
     healthy: bool | None = None
+    verb: str = "Open"
+
+
+def form_url(app: Mapping[str, Any], links: Links) -> str | None:
+    """Return where an installed app without a page is run: its workflow's form; None for an app with a page."""
+    entry = app.get("entry")
+    if not isinstance(entry, Mapping) or entry.get("kind") != "workflow":
+        return None
+    names = [str(name) for name in app.get("workflows") or ()]
+    return links.page("workflows", names[0]) if len(names) == 1 else links.page("store", text_of(app, "id"))
 
 
 def installed_cards(apps: Any, latest: Mapping[str, str], links: Links) -> tuple[AppCard, ...]:
@@ -66,8 +76,9 @@ def installed_card(app: Mapping[str, Any], latest: str | None, links: Links) -> 
         categories=(),
         versions=len(app.get("versions") or ()),
         url=links.page("store", identifier),
-        open_url=links.page("open", identifier),
+        open_url=form_url(app, links) or links.page("open", identifier),
         pinned=pinned,
+        verb="Run" if form_url(app, links) else "Open",
     )
 
 
@@ -130,6 +141,7 @@ class AppPage:
     needs: tuple[str, ...]
     resources: str
     workflows: tuple[str, ...]
+    backend: tuple[str, ...]
     citations: tuple[CitationView, ...]
     versions: tuple[VersionRow, ...]
     authors: str
@@ -175,6 +187,8 @@ def app_page(
         links,
         pinned=bool(text_of(mine, "pinned")),
     )
+    if (form := form_url(mine, links)) is not None:
+        card = replace(card, open_url=form, verb="Run")
     rows = version_rows(releases, mine, latest, card.id, links)
     pages = store.get("links")
     pages = pages if isinstance(pages, Mapping) else {}
@@ -186,6 +200,7 @@ def app_page(
         needs=tuple(str(need) for need in shown.get("needs") or ()),
         resources=_resources(shown.get("resources")),
         workflows=tuple(str(name) for name in shown.get("workflows") or mine.get("workflows") or ()),
+        backend=tuple(str(word) for word in shown.get("backend") or ()),
         citations=citation_views(store.get("citations"), card.id),
         versions=rows,
         authors=text_of(store, "authors"),
