@@ -17,13 +17,18 @@ from simdeck_appstore.versions import AppFolder
 
 
 class GuestVersion(BaseModel):
-    """A version of an app that is there because somebody shares it; ``title`` as the app calls itself."""
+    """A version of an app that is there because somebody shares it; ``title`` as the app calls itself.
+
+    ``kind`` is its entry's; ``current``: nothing else of the app is there, so that it opens by the app's name.
+    """
 
     model_config = ConfigDict(frozen=True)
 
     app: str
     version: str
     title: str
+    kind: str = "notebook"
+    current: bool = True
 
 
 def listed(apps: Path) -> list[GuestVersion]:
@@ -35,7 +40,10 @@ def listed(apps: Path) -> list[GuestVersion]:
         folder = AppFolder(apps, note.parent.name)
         for version in folder.guests():
             record = folder.record(version)
-            found.append(GuestVersion(app=folder.app, version=version, title=record.title if record else folder.app))
+            if record is not None:
+                kind, current = record.entry.kind, folder.current() == version
+                told = GuestVersion(app=folder.app, version=version, title=record.title, kind=kind, current=current)
+                found.append(told)
     return found
 
 

@@ -195,6 +195,13 @@ def test_a_shared_app_is_opened_with_its_result_and_not_owned(
     expect(bob.locator(".sd-run-state")).to_contain_text("Finished", timeout=PATIENCE)
     bob.screenshot(path=shots / "shared-app-open.png", full_page=True)
 
+    bob.goto(f"{stack.url}/services/deck/")
+    expect(bob.get_by_role("heading", name="No apps installed yet")).to_be_visible()
+    expect(bob.get_by_role("heading", name="Shared with you")).to_be_visible()
+    bob.screenshot(path=shots / "shared-deck.png", full_page=True)
+    bob.go_back()
+    expect(bob.locator(".sd-run-state")).to_contain_text("Finished", timeout=PATIENCE)
+
     with stack.client("bob") as api, stack.client("ada") as owner:
         assert api.get("/apps").json()["items"] == []
         guest = stack.data.users / "bob" / "apps" / "molecule" / "versions" / "1.0.0"

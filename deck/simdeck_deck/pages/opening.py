@@ -102,10 +102,11 @@ async def _version_missing(visit: Visit, app: str, mine: Mapping[str, Any], want
     )
 
 
-def _is_guest(guests: Any, app: str, version: str | None) -> bool:
-    """Say whether a version is here because somebody shares it."""
+def _guest(guests: Any, app: str, version: str | None) -> Mapping[str, Any] | None:
+    """Return a version that is here because somebody shares it."""
     items = guests.get("items", ()) if isinstance(guests, Mapping) else ()
-    return any(one.get("app") == app and one.get("version") == version for one in items if isinstance(one, Mapping))
+    found = (one for one in items if isinstance(one, Mapping))
+    return next((one for one in found if (one.get("app"), one.get("version")) == (app, version)), None)
 
 
 def _ask_to_install(visit: Visit, app: str, entry: Mapping[str, Any], version: str) -> Response:
@@ -148,11 +149,12 @@ async def open_app(
         if entry is not None:
             return _ask_to_install(visit, app, entry, version)
     address = app
-    if _is_guest(guests, app, wanted) and (mine is None or wanted not in (mine.get("versions") or ())):
-        kind = (mine or {}).get("entry")
-        if isinstance(kind, Mapping) and kind.get("kind") == "aiidalab":
-            return await _version_missing(visit, app, mine or {}, wanted, "")
-        address = f"{app}@{wanted}"
+    guest = _guest(guests, app, wanted)
+    if guest is not None and (mine is None or wanted not in (mine.get("versions") or ())):
+        if guest.get("kind") == "aiidalab" and mine is not None:
+            return await _version_missing(visit, app, mine, wanted, "")
+        # An AiiDAlab app has one address, that of the version in use: here the guest.
+        address = app if guest.get("kind") == "aiidalab" and guest.get("current") else f"{app}@{wanted}"
     elif mine is not None and wanted and wanted != mine.get("current"):
         kind = mine.get("entry")
         on_disk = wanted in (mine.get("versions") or ())
