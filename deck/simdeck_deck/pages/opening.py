@@ -144,7 +144,7 @@ async def open_app(
     if mine is not None and (form := form_url(mine, visit.links)) is not None:
         # Without a page: a run is shown by the deck itself, a new one begins in its form.
         return see_other(visit.links.page("runs", run) if run else form)
-    if mine is None and apps is not None and not _is_guest(guests, app, wanted):
+    if mine is None and apps is not None and _guest(guests, app, wanted) is None:
         entry, _ = await attempt(visit.store.app(app))
         if entry is not None:
             return _ask_to_install(visit, app, entry, version)
