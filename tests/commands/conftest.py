@@ -13,9 +13,9 @@ import pytest
 from simdeck_common.layout import user_home
 
 # Tests are imported by path; their helpers are found here.
-sys.path[:0] = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "workflows" / "fixtures")]
+sys.path.insert(0, str(Path(__file__).parents[1] / "workflows" / "fixtures"))
 
-import command_app
+from commands import command_app
 from simdeck_clusters.settings import ContainerEnvironment
 from simdeck_workflows.codes import RunCode
 from toy_fixtures import toy_fixture  # noqa: F401
