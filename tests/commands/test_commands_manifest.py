@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ import jsonschema
 import pytest
 from simdeck_appstore import command_package
 from simdeck_appstore.commands import Command, described
+from simdeck_appstore.developer.dev.generations import Generations
 from simdeck_appstore.developer.new import create
 from simdeck_appstore.manifest import json_schema, load_project
 from simdeck_appstore.reference import command_table
@@ -160,3 +162,19 @@ def test_the_example_of_the_documentation_is_a_valid_command() -> None:
     example = section.partition("```toml\n")[2].partition("```")[0]
     [table] = tomllib.loads(example)["tool"]["simdeck"]["commands"]
     assert Command.model_validate(table).name == "mean"
+
+
+@pytest.mark.backend
+def test_a_save_of_the_project_makes_its_program_a_workflow(project: Path, tmp_path: Path, toy: ModuleType) -> None:
+    environment = tmp_path / "env"
+    (environment / "lib" / "python3" / "site-packages").mkdir(parents=True)
+    describe = [str(toy.BACKEND_PYTHON), "-m", "simdeck_workflows.engine.describe"]
+    version = Generations(tmp_path / "apps", describe).add(load_project(project), environment)
+    folder = tmp_path / "apps" / "swing" / "versions" / version
+    [workflow] = json.loads((folder / "workflows.json").read_text())["workflows"]
+    assert (workflow["name"], workflow["title"], workflow["headline"]) == ("swing.run", "Damped oscillator", ["period"])
+    properties = workflow["schema"]["properties"]
+    assert list(properties) == ["mass", "stiffness", "damping", "start", "steps"]
+    mass = {"title": "Mass", "type": "number", "default": 1.0, "minimum": 0.001, "x-simdeck-unit": "kg"}
+    assert properties["mass"] == mass
+    assert properties["steps"]["x-simdeck-advanced"] is True
