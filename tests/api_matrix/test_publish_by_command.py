@@ -11,7 +11,7 @@ from simdeck_appstore.registry import Registry
 from stack import SIMDECK, missing
 from synthetic import write_app
 
-from api_matrix.people import People
+from api_matrix.people import API, People
 
 pytestmark = [
     pytest.mark.stack,
@@ -40,6 +40,9 @@ def test_a_member_of_the_group_publishes_and_others_are_told_whom_to_ask(people:
     assert done.returncode == 0, done.stderr
     assert "1.0.0 is in the registry ours." in done.stdout
     assert Registry(registry / "built").app("commanded").latest == "1.0.0"
+    with people.client(people.stack.cli_token("bob")) as bob:
+        offered = bob.get(f"{API}/store/commanded")
+        assert offered.json()["app"]["latest"] == "1.0.0", offered.text
     again = publish(people, project, user="alice")
     assert again.returncode != 0
     assert "already" in again.stderr
