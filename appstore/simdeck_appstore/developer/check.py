@@ -26,7 +26,15 @@ from simdeck_appstore.developer.checks.record import CheckRecord, CheckSettings,
 from simdeck_appstore.developer.local_deck import LocalDeck
 from simdeck_appstore.installer import Installer, InstallerSettings
 from simdeck_appstore.manifest import LOCK_NAME, Project, Smoke, load_project
-from simdeck_appstore.models import AiidalabEntry, InstalledApp, NotebookEntry, Progress, Release, VersionRecord
+from simdeck_appstore.models import (
+    AiidalabEntry,
+    InstalledApp,
+    NotebookEntry,
+    Progress,
+    Release,
+    VersionRecord,
+    WorkflowEntry,
+)
 from simdeck_appstore.registry import Registry
 from simdeck_appstore.sources import read_source
 
@@ -120,6 +128,9 @@ class Check:
     def _pages(self, deck: LocalDeck, app: InstalledApp, version: Path, subject: Subject) -> None:
         """Open the pages in a browser; where there is none, execute the page's notebook."""
         record = VersionRecord.model_validate_json((version / "app.json").read_bytes())
+        if isinstance(record.entry, WorkflowEntry):
+            self._note("page", "skipped", "It has no page.")
+            return
         settings = self.settings
         if settings.chromium is None or not pages.available():
             missing = "Chromium" if settings.chromium is None else "Playwright"
