@@ -34,6 +34,7 @@ WHAT = {
     "install": "Install or update",
     "rollback": "Go back",
     "remove": "Remove",
+    "publish": "Publish",
     "pin": "Pin",
     "unpin": "Unpin",
     "site-install": "Install for everybody",
