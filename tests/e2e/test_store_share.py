@@ -5,6 +5,7 @@ The tests build on each other in the order they stand in.
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -233,3 +234,16 @@ def test_axe_finds_nothing_in_the_pages_of_sharing_and_of_administrators(
             ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"],
         )
         assert found == [], (path, found)
+
+
+def test_links_are_made_listed_and_revoked_from_the_command_line(page: Page, stack: Stack) -> None:
+    said = stack.run("share", "app", "molecule", "--with", "bob", "--parameter", "system=water", "--days", "2").stdout
+    assert said.startswith(f"{stack.url}/services/deck/shared/")
+    with stack.client("bob") as bob:
+        assert bob.post("/shared", json={"link": said.strip()}).json()["app"] == "molecule"
+    (share,) = [one for one in json.loads(stack.run("share", "list", "--json").stdout) if not one["ended"]]
+    assert (share["parameters"], [one["person"] for one in share["opened"]]) == ({"system": "water"}, ["bob"])
+    assert share["id"] in stack.run("share", "list").stdout
+    assert "is over" in stack.run("share", "revoke", share["id"]).stdout
+    assert stack.run("share", "revoke", "nothing", check=False).returncode == 1
+    assert stack.run("share", "app", "molecule", check=False).returncode == 2
