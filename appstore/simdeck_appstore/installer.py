@@ -28,7 +28,7 @@ from simdeck_appstore.models import InstalledApp, Progress, RegistryApp, Release
 from simdeck_appstore.process import CancelledError
 from simdeck_appstore.registries import UNTRUSTED, RegistrySource
 from simdeck_appstore.registry import Registry
-from simdeck_appstore.site_wide import follow_site, make_open
+from simdeck_appstore.site_wide import follow_site, groups_for, make_open
 from simdeck_appstore.sources import APP_ID
 from simdeck_appstore.usage import AppUsage, GenerationUsage, Usage
 from simdeck_appstore.versions import RECORD, AppFolder
@@ -79,34 +79,16 @@ class Installer:
         return found
 
     def version_for(self, app: str, version: str | None, groups: frozenset[str]) -> str | None:
-        """Return the version to install for members of ``groups``: ``version``, or the newest that is for them.
-
-        None: the newest there is.
-
-        Raises
-        ------
-        Problem
-            404 ``app-not-found``: no release of it is for them, or not this one.
-        """
+        """Return the version to install for members of ``groups``, as ``policy.version_for`` does; 404 for none."""
         try:
             _, document, _ = self._resolve(app, version)
         except Problem:
             return version  # the install says why, and takes what lies here
-        if not any(release.groups for release in document.releases):
-            return version
-        seen = rules.offered(self.settings.policy, document, groups)
-        if seen is None or seen.release(version) is None:
-            raise Problem("app-not-found", field="app", app=app)
-        return version or seen.latest
+        return rules.version_for(self.settings.policy, document, version, groups)
 
     def is_for(self, app: str, groups: frozenset[str]) -> bool:
         """Say whether what is installed for everybody under this name is for members of ``groups``."""
-        if self.settings.site_apps is None:
-            return True
-        theirs = AppFolder(self.settings.site_apps, app)
-        current = theirs.current()
-        record = theirs.record(current) if current else None
-        return record is None or rules.is_for(record.groups, groups)
+        return self.settings.site_apps is None or rules.is_for(groups_for(self.settings.site_apps, app), groups)
 
     def install(
         self,

@@ -136,6 +136,24 @@ def offered(policy: AppPolicy, document: RegistryApp, groups: Collection[str] | 
     return document.model_copy(update={"releases": kept, "latest": latest})
 
 
+def version_for(policy: AppPolicy, document: RegistryApp, version: str | None, groups: Collection[str]) -> str | None:
+    """Return what members of ``groups`` install for ``version``: it, or of None the newest that is for them.
+
+    None: the newest there is.
+
+    Raises
+    ------
+    Problem
+        404 ``app-not-found``: no release of it is for them, or not this one.
+    """
+    if not any(release.groups for release in document.releases):
+        return version
+    seen = offered(policy, document, groups)
+    if seen is None or seen.release(version) is None:
+        raise Problem("app-not-found", field="app", app=document.id)
+    return version or seen.latest
+
+
 def offered_entry(policy: AppPolicy, entry: IndexEntry, groups: Collection[str] | None) -> IndexEntry | None:
     """Return the store's card of an app as :func:`offered` returns its document."""
     if not is_offered(policy, entry.id, groups):

@@ -48,6 +48,14 @@ def follow_site(
     return changed
 
 
+def groups_for(site: Path, app: str) -> list[str]:
+    """Return whom an app for everybody is restricted to; empty: nobody is left out, or there is no such app."""
+    theirs = AppFolder(site, app)
+    current = theirs.current()
+    record = theirs.record(current) if current else None
+    return record.groups if record is not None else []
+
+
 def _agrees(mine: AppFolder, theirs: AppFolder, wanted: list[str], current: str | None) -> bool:
     links = _links(mine)
     missing = [version for version in wanted if version not in links and not mine.home(version).is_dir()]

@@ -114,6 +114,7 @@ SHOTS: dict[str, tuple[str, str, tuple[str, ...]]] = {
     "lab-failed-long": ("long-lab", f"runs/{FAILED}", ()),
     "lab-reused": ("lab", f"runs/{REUSED}", ()),
     "lab-retried": ("lab", f"runs/{RETRIED}", ()),
+    "lab-new-run": ("lab", "workflows/molecule.optimize", ("text=Advanced",)),
     "lab-again": ("lab", f"runs/{FAILED}/again?cure=2", ("text=Advanced",)),
     "lab-again-long": ("long-lab", f"runs/{FAILED}/again?cure=2", ()),
     "lab-again-bare": ("bare-lab", f"runs/{FAILED}/again", ()),
