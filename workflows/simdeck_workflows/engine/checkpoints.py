@@ -116,14 +116,17 @@ class Starter:
 
     def _begin(self, made: Any) -> None:
         # In a context of its own: the submitter's says which process is at work.
-        task = self._runner.loop.create_task(made.step_until_terminated(), context=contextvars.Context())
+        task = self._runner.loop.create_task(self._carry_on(made), context=contextvars.Context())
         self._tasks.add(task)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(self._tasks.discard)
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            LOG.error("a process could not be carried on", exc_info=task.exception())
+    async def _carry_on(self, made: Any) -> None:
+        try:
+            await made.step_until_terminated()
+            # Its failure, if it has failed, stands in the database; this says that it was not overlooked.
+            made.future().exception()
+        except Exception:
+            LOG.exception("process %s could not be carried on", made.pid)
 
 
 class PatientController:
