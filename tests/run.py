@@ -2,7 +2,7 @@
 
 Standard library only. ``--install`` fetches Debian packages (as root); ``--only check|mypy|bench|LAYER`` runs one thing.
 Layers are pytest marks: ``unit`` (no mark), ``backend``, ``stack``, ``browser``, ``chaos``,
-``slurm`` (a real Slurm with several Unix accounts: as root on Debian or Ubuntu).
+``jobs`` (runs on a real Slurm) and ``slurm`` (that with several Unix accounts): both as root on Debian or Ubuntu.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
-MARKED = ("backend", "stack", "browser", "chaos", "slurm")
-LANES = (("unit", "backend"), ("stack", "browser", "chaos"), ("slurm",))
+MARKED = ("backend", "stack", "browser", "chaos", "jobs", "slurm")
+LANES = (("unit",), ("backend",), ("stack", "browser"), ("chaos", "jobs"), ("slurm",))
 """Layers that run one after the other, in lanes beside each other, because all mostly wait. A test of several is in the last."""
 ROOMS = (
     "common/simdeck_common",
@@ -100,14 +100,14 @@ def why_not(layer: str) -> str | None:
     """Return in a line why a layer cannot run here, or ``None``."""
     backend = ROOT / ".simdeck" / "envs" / "backend" / "bin" / "python"
     proxy = ROOT / "node_modules" / "configurable-http-proxy" / "package.json"
-    if layer == "slurm":
+    if layer in {"jobs", "slurm"}:
         if os.getuid() != 0 or not shutil.which("apt-get"):
             return "a real Slurm with several Unix accounts needs root on Debian or Ubuntu"
         if missing_slurm():
             return f"{', '.join(missing_slurm())} not found; `make test` installs them as root"
     if layer in MARKED and not backend.exists():
         return f"{backend.relative_to(ROOT)} is missing; `make environments` makes it"
-    if layer in {"stack", "browser", "chaos", "slurm"} and not proxy.exists():
+    if layer in {"stack", "browser", "chaos", "jobs", "slurm"} and not proxy.exists():
         return "the hub's proxy is missing; `make environments` makes it"
     if layer == "browser" and not shutil.which("chromium"):
         return "there is no Chromium on this machine"
