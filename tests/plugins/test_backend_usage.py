@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from conftest import Market
+if TYPE_CHECKING:
+    # Several folders' fixtures go by that name.
+    from conftest import Market
 
 
 def test_the_generation_in_use_is_told_with_what_it_adds_and_takes(market: Market, tmp_path: Path) -> None:
