@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -122,3 +123,13 @@ async def test_the_example_of_the_documentation_runs(springs: Oven) -> None:
     # EMT's copper.
     assert outputs["lattice_constant"] == pytest.approx(3.59, abs=0.02)
     assert outputs["bulk_modulus"] == pytest.approx(134, rel=0.1)
+
+
+async def test_a_crate_of_the_run_holds_the_functions_source(springs: Oven) -> None:
+    run = await springs.end(begin(springs, "spring.stiffness", strains=[1.0]))
+    path = await springs.backend.export(run.id, "crate")
+    with zipfile.ZipFile(path) as crate:
+        assert b"def stiffness(" in crate.read("workflow/steps_toy.py")
+        actions = crate.read("ro-crate-metadata.json").decode()
+    assert "Stiffness of a spring" in actions
+    springs.backend.release(path)

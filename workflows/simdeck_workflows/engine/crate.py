@@ -119,7 +119,8 @@ class _Writer:
         )
         source = None
         if isinstance(process, type):
-            source = inspect.getsourcefile(process)
+            function = getattr(process, "WORKFLOW", None)
+            source = inspect.getsourcefile(process if function is None else function.function)
         if source is not None and Path(source).is_file():
             path, place = Path(source), f"workflow/{Path(source).name}"
         else:
