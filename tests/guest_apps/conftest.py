@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from simdeck_appstore.build import build_registry
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "appstore"))
+# At the end: that folder has a conftest.py of its own.
+sys.path.append(str(Path(__file__).parents[1] / "appstore"))
 from appstore_shop import DESCRIBE, Shop
 from synthetic import write_app, write_source, write_stand_in
 

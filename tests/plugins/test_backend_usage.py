@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    # Several folders' fixtures go by that name.
-    from conftest import Market
+from typing import Any
 
 
-def test_the_generation_in_use_is_told_with_what_it_adds_and_takes(market: Market, tmp_path: Path) -> None:
+def test_the_generation_in_use_is_told_with_what_it_adds_and_takes(market: Any, tmp_path: Path) -> None:
     installer = market.installer(tmp_path / "apps")
     assert installer.backend_usage() == []
     installer.install("twice", "1.0.0")
@@ -21,7 +17,7 @@ def test_the_generation_in_use_is_told_with_what_it_adds_and_takes(market: Marke
     assert new.size > 0
 
 
-def test_that_of_everybody_counts_for_nobody(market: Market, tmp_path: Path) -> None:
+def test_that_of_everybody_counts_for_nobody(market: Any, tmp_path: Path) -> None:
     market.installer(tmp_path / "site", site_wide=True).install("sweet")
     person = market.installer(tmp_path / "apps", site_apps=tmp_path / "site")
     person.follow_site(lambda app: True)
