@@ -21,7 +21,7 @@ _BODY: dict[str, Any] = {
 
 
 class Citation(BaseModel):
-    """One thing to cite: a `method`, `code`, `plugin`, `data` (a pseudopotential, a database's entry) or the `engine`."""
+    """One thing to cite: a `method`, `code`, `plugin`, the `engine`, or `data` (a pseudopotential, an entry)."""
 
     kind: str
     text: str
