@@ -20,7 +20,7 @@ from deck_pages_worlds import WORLDS
 from shots import CHROMIUM, FLAGS, open_page, serving, shots_site
 
 # Enough for two busy processors; what is expected usually holds within a fraction of a second.
-expect.set_options(timeout=20_000)
+expect.set_options(timeout=60_000)
 
 
 @dataclass
