@@ -33,7 +33,7 @@ async def springs() -> AsyncIterator[Oven]:
     if not steps_app.BACKEND_PYTHON.exists():
         pytest.skip("the workflow backend's environment is missing: make up makes it")
     # Not pytest's own folder: the path of a socket must be short.
-    with tempfile.TemporaryDirectory(prefix="sdst-") as data:
+    with tempfile.TemporaryDirectory(prefix="sdsp-") as data:
         home = user_home(Path(data), "alice")
         steps_app.install(home.apps, "spring", (Path(__file__).parent / "steps_toy.py").read_text(), TOY)
         steps_app.install(home.apps, "metal", example(), {"metal.eos": "metal_steps:eos"})
