@@ -49,7 +49,7 @@ found = {
 def stop(number, frame):
     print("ended by", number, flush=True)
     sys.exit(5)
-signal.signal(signal.SIGUSR1, lambda *_: os.write(1, b"warned\n"))
+signal.signal(signal.SIGUSR1, lambda *_: os.write(1, b"warned\\n"))
 signal.signal(signal.SIGTERM, stop)
 with open(server + "/found.new", "w") as stream:
     json.dump(found, stream)
