@@ -298,7 +298,7 @@ def test_every_port_listens_on_this_machine_alone_and_asks_who_is_there(people: 
         "/user/alice/api/contents", "/user/alice/api/kernels", "/user/alice/lab", "/user/alice/deck/molecule/",
     ]  # fmt: skip
     for port in ports:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=30) as nobody:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=120) as nobody:
             for path in private:
                 try:
                     answer = nobody.get(path)
