@@ -20,7 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 BIN = Path(sys.executable).parent
 MARKED = ("backend", "stack", "browser", "chaos", "jobs", "slurm")
-LANES = (("unit",), ("backend",), ("stack", "browser"), ("chaos", "jobs"), ("slurm",))
+LANES = (("unit",), ("backend",), ("stack", "jobs"), ("browser", "chaos"), ("slurm",))
 """Layers that run one after the other, in lanes beside each other, because all mostly wait. A test of several is in the last."""
 ROOMS = (
     "common/simdeck_common",
