@@ -39,7 +39,7 @@ def calculations_by_run(workflows: Path) -> dict[str, list[str]]:
     done = subprocess.run(
         [str(Checkout.find().backend_python), "-c", _ASK],
         env={**os.environ, "AIIDA_PATH": str(workflows / "aiida")},
-        capture_output=True, text=True, check=True, timeout=120,
+        capture_output=True, text=True, check=True, timeout=360,
     )  # fmt: skip
     answer: dict[str, list[list[str]]] = json.loads(done.stdout.splitlines()[-1])
     twice = {label: chains for label, chains in answer.items() if len(chains) != 1}

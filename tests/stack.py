@@ -33,10 +33,10 @@ from simdeck_hub.processes import Found, find, parent_of
 T = TypeVar("T")
 SIMDECK = Path(sys.executable).parent / "simdeck"
 SIGN_IN = re.compile(r"sign in as (\S+) with the one-time password (\S+)")
-START_SECONDS = 90.0
+START_SECONDS = 240.0
 
 
-def wait_for(what: str, ask: Callable[[], T | None], seconds: float = 60.0) -> T:
+def wait_for(what: str, ask: Callable[[], T | None], seconds: float = 180.0) -> T:
     """Ask until the answer is true and return it; fail with ``what`` after ``seconds``."""
     deadline = time.monotonic() + seconds
     while True:
@@ -137,7 +137,7 @@ class Stack:
         self.users = self.users or [found[0][0]]
         return self
 
-    def stop(self, number: signal.Signals = signal.SIGINT, seconds: float = 60.0) -> int:
+    def stop(self, number: signal.Signals = signal.SIGINT, seconds: float = 120.0) -> int:
         """Stop as Ctrl-C does; return the exit code. Asserts that no process is left."""
         assert self.process is not None
         if self.process.poll() is None:
@@ -162,7 +162,7 @@ class Stack:
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
             try:
-                self.process.wait(timeout=60)
+                self.process.wait(timeout=180)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
@@ -192,7 +192,7 @@ class Stack:
         own = [found for found in own if _carries(found.pid, self.data.instance)]
         return [found for found in own if re.search(pattern, found.command)]
 
-    def kill(self, part: str, number: signal.Signals = signal.SIGKILL, seconds: float = 30.0) -> Found:
+    def kill(self, part: str, number: signal.Signals = signal.SIGKILL, seconds: float = 90.0) -> Found:
         """Kill the part (``proxy``, ``hub``, ``deck``, ``agent``, ``worker``, ``server``); return what was killed."""
 
         def first() -> Found | None:
@@ -208,7 +208,7 @@ class Stack:
             wait_for(f"the end of {part}", lambda: not victim.alive(), seconds)
         return victim
 
-    def wait_answering(self, seconds: float = 60.0) -> None:
+    def wait_answering(self, seconds: float = 180.0) -> None:
         """Wait until hub and deck answer through the proxy."""
 
         def answers() -> bool:
@@ -258,7 +258,7 @@ class Stack:
             raise PermissionError(f"{answer.status_code}: {message_of(answer)}")
         return client
 
-    def run(self, *arguments: str, check: bool = True, seconds: float = 120.0) -> subprocess.CompletedProcess[str]:
+    def run(self, *arguments: str, check: bool = True, seconds: float = 360.0) -> subprocess.CompletedProcess[str]:
         """Run ``simdeck <arguments>`` against this instance, from a folder that is not the checkout."""
         done = subprocess.run(
             [str(SIMDECK), *arguments], env=self.environment, cwd=self.home, stdin=subprocess.DEVNULL,

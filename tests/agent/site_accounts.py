@@ -49,7 +49,7 @@ except Problem as problem:
     print(json.dumps(problem.to_json()))
 """
 # As the launcher's own limits: a test that hangs must say so.
-PATIENCE = 120
+PATIENCE = 300
 
 
 def packages() -> str:
@@ -67,7 +67,7 @@ def missing() -> str | None:
     nobody = pwd.getpwnam("nobody")
     try:
         done = subprocess.run(
-            [PYTHON, *words], capture_output=True, timeout=60, check=False, cwd="/", user=nobody.pw_uid,
+            [PYTHON, *words], capture_output=True, timeout=180, check=False, cwd="/", user=nobody.pw_uid,
             group=nobody.pw_gid, extra_groups=[], env={"PATH": "/usr/bin"},
         )  # fmt: skip
     except OSError as error:
@@ -134,7 +134,7 @@ class Site:
             data=self.data,
             backend_python=PYTHON,
             uv=Path("/nowhere/uv"),
-            start_timeout=60.0,
+            start_timeout=180.0,
             site=SiteAgents(
                 program=self.places.program,
                 status_seconds=0.1,
@@ -245,7 +245,7 @@ def run(*argv: str) -> None:
         argv,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
         env=dict(os.environ) | {"PATH": os.environ["PATH"] + ":/usr/sbin"},
     )

@@ -58,7 +58,7 @@ async def test_an_archive_is_deleted_once_it_was_sent(agent):
     run = (await agent.client.post("/runs", json=SUBMIT)).json()
     response = await agent.client.get(f"/runs/{run['id']}/archive")
     assert response.content == b"PK"
-    await asyncio.wait_for(agent.app.asgi.quiet.wait(), 10)
+    await asyncio.wait_for(agent.app.asgi.quiet.wait(), 120)
     assert not list(agent.backend.folder.glob("*.zip"))
 
 

@@ -6,7 +6,7 @@ import asyncio
 
 
 async def watch_until_ended(agent, ended):
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         await agent.app.watch_idleness(ended.set, tick=0.01)
 
 
@@ -38,7 +38,7 @@ async def test_an_unfinished_run_keeps_the_agent_and_its_marker(agent):
     looks, ended = count_looks(agent), asyncio.Event()
     watching = asyncio.create_task(watch_until_ended(agent, ended))
     for _ in range(3):
-        await asyncio.wait_for(looks.acquire(), 10)
+        await asyncio.wait_for(looks.acquire(), 120)
     assert not ended.is_set()
     assert agent.app.marker.exists()
     await agent.backend.finish(run["id"])
@@ -56,7 +56,7 @@ async def test_an_open_stream_keeps_the_agent(agent):
         await anext(lines)
         watching = asyncio.create_task(watch_until_ended(agent, ended))
         for _ in range(5):
-            await asyncio.wait_for(looks.acquire(), 10)
+            await asyncio.wait_for(looks.acquire(), 120)
         assert not ended.is_set()
     await watching
     assert ended.is_set()
@@ -67,6 +67,6 @@ async def test_a_running_install_keeps_the_agent(agent):
     await agent.client.post("/apps/molecule/install")
     assert agent.app.busy()
     agent.installer.release.set()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(120):
         while agent.app.busy():  # noqa: ASYNC110
             await asyncio.sleep(0.01)

@@ -52,7 +52,7 @@ async def status(socket):
 
 async def until(condition):
     """Wait until ``condition()`` holds, at most a minute."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.05)
 
@@ -95,7 +95,7 @@ async def test_a_killed_agent_with_unfinished_work_comes_back(launcher):
     (launcher.home("alice").agent / ACTIVE_MARKER).touch()
     watching = asyncio.create_task(launcher.watch(0.05))
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             while not await answers(socket):  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
     finally:

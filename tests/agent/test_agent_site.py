@@ -285,7 +285,7 @@ def test_a_token_is_in_its_file_and_nowhere_else(site: Site) -> None:
                 assert TOKEN not in str(read()), one
             except psutil.Error:
                 continue
-    out, err = process.communicate('"job.sh": "#!/bin/sh\\n"}}', timeout=60)
+    out, err = process.communicate('"job.sh": "#!/bin/sh\\n"}}', timeout=180)
     assert (process.returncode, out, err) == (0, "", "")
     holding = [
         path

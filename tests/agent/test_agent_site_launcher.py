@@ -340,7 +340,7 @@ async def serve_on(path: Path, peer_uid: int):
 async def hear(path: Path) -> bytes:
     reader, writer = await asyncio.open_unix_connection(str(path))
     try:
-        return await asyncio.wait_for(reader.read(), 20)
+        return await asyncio.wait_for(reader.read(), 120)
     finally:
         writer.close()
 
@@ -366,6 +366,6 @@ async def test_who_came_before_the_socket_was_shut_is_served_and_nobody_after(la
     taken.shut()
     with pytest.raises(ConnectionRefusedError):
         await asyncio.open_unix_connection(str(path))
-    assert await asyncio.wait_for(reader.read(), 20) == b"welcome"
+    assert await asyncio.wait_for(reader.read(), 120) == b"welcome"
     writer.close()
     server.close()

@@ -11,7 +11,7 @@ from simdeck_agent.testing import FakeBackend, FakeInstaller
 
 async def ended(client, task_id):
     """Follow the task to its end; return it."""
-    async with asyncio.timeout(20), client.stream("GET", f"/tasks/{task_id}/events") as response:
+    async with asyncio.timeout(120), client.stream("GET", f"/tasks/{task_id}/events") as response:
         async for line in response.aiter_lines():
             if line == "event: end":
                 break
@@ -151,7 +151,7 @@ async def test_a_task_found_queued_after_a_crash_is_done_now(tmp_path):
     installer = FakeInstaller()
     tasks = Tasks(TaskStore(path), installer, FakeBackend())
     await tasks.start()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(120):
         states = [event.data["state"] async for event in tasks.events(task.id) if event.type == "state"]
     assert states == ["queued", "running", "done"]
     assert installer.apps == {"molecule": ["3.0"]}
@@ -174,7 +174,7 @@ async def test_the_events_of_an_ended_task_end_at_once(tmp_path):
     task = store.create("install", "molecule", None)
     store.update(task.id, "state", {"state": "failed"}, state="failed")
     tasks = Tasks(store, FakeInstaller(), FakeBackend())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(120):
         assert [event.seq async for event in tasks.events(task.id, after=1)] == [2]
 
 

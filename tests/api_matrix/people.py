@@ -85,8 +85,8 @@ class People:
             key = alice.post(f"{API}/ssh_keys", json={"metadata": {"for": SECRET}}).json()["id"]
             share = alice.post(f"{API}/shares", json={"run": run, "app": "molecule", "people": ["mallory"]}).json()
             ticket = alice.post(f"{API}/shared", json={"link": share["link"]}).json()["ticket"]
-            wait_for("alice's runs", lambda: all_ended(alice), 120)
-            wait_for("alice's server", lambda: alice.get(f"{API}/servers/-").json()["phase"] == "running", 90)
+            wait_for("alice's runs", lambda: all_ended(alice), 300)
+            wait_for("alice's server", lambda: alice.get(f"{API}/servers/-").json()["phase"] == "running", 240)
             files = alice.get(f"{API}/runs/{run}/files").json()["items"]
         self.things = {
             "run_id": run, "execution_id": run, "sweep_id": sweep, "key_id": key, "task_id": task["id"],
@@ -106,7 +106,7 @@ class People:
             )
             assert answer.status_code == 202, answer.text
             made = answer.json()["id"]
-            wait_for("alice's release", lambda: alice.get(f"{API}/publications/{made}").json()["ended"], 90)
+            wait_for("alice's release", lambda: alice.get(f"{API}/publications/{made}").json()["ended"], 240)
             ended = alice.get(f"{API}/publications/{made}").json()
             assert ended["state"] == "done", ended
         self.things |= {"publication": made, "registry": "ours"}

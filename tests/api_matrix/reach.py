@@ -83,7 +83,7 @@ def tcp_ports(pids: Iterable[int]) -> dict[int, str]:
 def _as_nobody(code: str, arguments: Iterable[str]) -> list[str]:
     done = subprocess.run(
         ["/usr/bin/python3", "-I", "-c", code, *arguments], user="nobody", group="nogroup", extra_groups=[],
-        cwd="/", stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60, check=True,
+        cwd="/", stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=180, check=True,
     )  # fmt: skip
     return list(json.loads(done.stdout))
 

@@ -28,7 +28,7 @@ from api_matrix.reach import connected_by_nobody, opened_by_nobody, tcp_ports, u
 
 pytestmark = [
     pytest.mark.stack,
-    pytest.mark.timeout(420),
+    pytest.mark.timeout(900),
     pytest.mark.skipif(missing() is not None, reason=missing() or ""),
 ]
 as_root = pytest.mark.skipif(os.getuid() != 0, reason="to become another Unix user takes root")

@@ -15,7 +15,7 @@ from api_matrix.people import API, People
 
 pytestmark = [
     pytest.mark.stack,
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(900),
     pytest.mark.skipif(missing() is not None, reason=missing() or ""),
 ]
 
@@ -27,7 +27,7 @@ def publish(people: People, project: Path, *, user: str, to: str = "ours") -> su
     }
     environment |= {"SIMDECK_API": people.stack.api, "SIMDECK_TOKEN": people.stack.cli_token(user)}
     argv = [str(SIMDECK), "app", "publish", str(project), "--to", to, "--no-checks"]
-    return subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=360, check=False)
 
 
 def test_a_member_of_the_group_publishes_and_others_are_told_whom_to_ask(people: People, tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ EXAMPLES = os.environ.get("SIMDECK_CHAOS_ROUNDS", "6")
 PHASES = "coverage,fuzzing,stateful" if LONG else "fuzzing"
 pytestmark = [
     pytest.mark.stack,
-    pytest.mark.timeout(7200 if LONG else 420),
+    pytest.mark.timeout(7200 if LONG else 900),
     pytest.mark.skipif(missing() is not None, reason=missing() or ""),
 ]
 LEFT_OUT = (

@@ -32,7 +32,7 @@ class Shop:
         return Installer(apps, InstallerSettings(**settings))  # type: ignore[arg-type]
 
 
-def ends(handle: int, seconds: float = 60.0) -> bool:
+def ends(handle: int, seconds: float = 180.0) -> bool:
     """Wait until the process of a pidfd has ended; ``select`` would refuse a descriptor above 1023."""
     waiting = select.poll()
     waiting.register(handle, select.POLLIN)

@@ -55,7 +55,7 @@ class Client:
         }
         return subprocess.run(
             [str(self.environment / "bin/aiidalab"), *arguments], env=env, cwd=self.home, stdin=subprocess.DEVNULL,
-            capture_output=True, text=True, timeout=300, check=False,
+            capture_output=True, text=True, timeout=800, check=False,
         )  # fmt: skip
 
     def run(self, *arguments: str) -> str:
@@ -72,7 +72,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Path:
         [str(UV), "venv", "--quiet", "--seed", "--system-site-packages", "--python", "3.11", str(folder)],
         [str(UV), "pip", "install", "--quiet", "--python", str(folder), "aiidalab[registry]", "pip", "setuptools<81"],
     ):
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=300, check=False)
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=800, check=False)
         if done.returncode:
             pytest.skip(f"aiidalab cannot be installed here: {done.stderr.strip().splitlines()[-1:]}")
     return folder

@@ -54,7 +54,7 @@ def test_its_kernel_runs_in_the_versions_own_environment(apps: Path, monkeypatch
             "import os, sys, simdeck_molecule\n"
             "print(sys.prefix, os.environ['SIMDECK_APP'], os.environ['SIMDECK_APP_VERSION'])",
             output_hook=lambda message: said.append(message["content"].get("text", "")),
-            timeout=60,
+            timeout=180,
         )
     finally:
         client.stop_channels()

@@ -79,7 +79,7 @@ def dev(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
         )
     running = Dev(project, process, output, temporary)
     try:
-        wait_for("the address was printed", lambda: running.address or process.poll() is not None, 120)
+        wait_for("the address was printed", lambda: running.address or process.poll() is not None, 300)
         assert running.address, output.read_text()
         yield running
     finally:
@@ -94,7 +94,7 @@ def page(dev: Dev) -> Iterator[Page]:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
         page = browser.new_page(viewport={"width": 1280, "height": 900})
-        page.set_default_timeout(60_000)
+        page.set_default_timeout(120_000)
         page.goto(dev.address or "")
         yield page
         SHOTS.mkdir(parents=True, exist_ok=True)

@@ -78,7 +78,7 @@ def test_the_tests_of_a_new_project_pass(tmp_path: Path, kind: str) -> None:
     folder = create(tmp_path / "wave", "wave", kind)
     # Its page is executed by the check of pages, which is another test's.
     argv = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "not page_runs"]
-    done = subprocess.run(argv, cwd=folder, capture_output=True, text=True, check=False, timeout=200)
+    done = subprocess.run(argv, cwd=folder, capture_output=True, text=True, check=False, timeout=800)
     assert done.returncode == 0, done.stdout[-2000:]
 
 

@@ -277,7 +277,7 @@ def test_a_list_that_cannot_be_read_is_not_written_to(text: str) -> None:
 
 def simdeck(*words: str) -> str:
     done = subprocess.run(
-        [str(PYTHON.with_name("simdeck")), *words], capture_output=True, text=True, check=False, timeout=120
+        [str(PYTHON.with_name("simdeck")), *words], capture_output=True, text=True, check=False, timeout=360
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

@@ -53,7 +53,7 @@ def test_it_is_there_and_its_workflow_runs(stack: Stack, user: str) -> None:
             state = str(api.get(f"/runs/{run['id']}").json()["state"])
             return state if state not in ("accepted", "running") else None
 
-        assert wait_for("the run's end", ended, 180) == "finished"
+        assert wait_for("the run's end", ended, 400) == "finished"
 
 
 @pytest.mark.parametrize("user", ["alice", "bob"])
@@ -67,7 +67,7 @@ def test_its_page_opens_and_its_kernel_is_known(stack: Stack, user: str) -> None
             answer = client.get(f"/user/{user}/api/kernelspecs")
             return answer if answer.status_code == 200 else None
 
-        specs = wait_for("the server", answers, 120).json()["kernelspecs"]
+        specs = wait_for("the server", answers, 300).json()["kernelspecs"]
         argv = specs["simdeck-molecule"]["spec"]["argv"]
         assert argv[0].startswith(str(stack.data.root / "apps" / "molecule"))
         page = client.get(f"/user/{user}/deck/molecule/", follow_redirects=True)

@@ -49,7 +49,7 @@ class Hub:
             except httpx.HTTPError:
                 return False
 
-        wait_for("the hub", answers, 150.0)
+        wait_for("the hub", answers, 300.0)
         return self
 
     def launch(self, auth: dict[str, Any], **more: Any) -> None:

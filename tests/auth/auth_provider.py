@@ -68,7 +68,7 @@ class Provider:
             except httpx.HTTPError:
                 return False
 
-        wait_for("the OpenID provider", answers, 150.0)
+        wait_for("the OpenID provider", answers, 300.0)
         return self
 
     def stop(self) -> None:

@@ -244,7 +244,7 @@ def test_a_hub_whose_provider_never_answered_does_not_start_and_says_why(hub: Hu
     section = {"issuer": "http://127.0.0.1:1", "client_id": "simdeck", "client_secret_file": "oidc-secret"}
     hub.launch({"kind": "oidc", "oidc": section})
     assert hub.process is not None
-    assert hub.process.wait(timeout=60) != 0
+    assert hub.process.wait(timeout=180) != 0
     assert "The sign-in provider does not answer at http://127.0.0.1:1/.well-known/openid-configuration" in hub.log()
 
 

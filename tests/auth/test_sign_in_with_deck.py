@@ -59,7 +59,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
             return "is ready" in text
 
         with stack:
-            wait_for("Simdeck", ready, 200.0)
+            wait_for("Simdeck", ready, 400.0)
             yield stack
 
 

@@ -29,7 +29,7 @@ ROUNDS = int(os.environ.get("SIMDECK_CHAOS_ROUNDS", "20"))
 pytestmark = [
     pytest.mark.chaos,
     pytest.mark.stack,
-    pytest.mark.timeout(600 + 60 * ROUNDS),
+    pytest.mark.timeout(900 + 90 * ROUNDS),
     pytest.mark.skipif(missing() is not None, reason=str(missing())),
 ]
 

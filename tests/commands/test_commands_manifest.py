@@ -52,7 +52,7 @@ def test_the_template_is_an_app_with_one_workflow_and_its_files_texts(project: P
 
 def test_the_tests_of_the_template_pass(project: Path) -> None:
     argv = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
-    done = subprocess.run(argv, cwd=project, capture_output=True, text=True, check=False, timeout=200)
+    done = subprocess.run(argv, cwd=project, capture_output=True, text=True, check=False, timeout=800)
     assert done.returncode == 0, done.stdout[-2000:]
 
 

@@ -347,7 +347,7 @@ async def test_an_owner_whose_agent_is_away_is_named_and_no_more(world, monkeypa
             return await ensure(user)
 
         monkeypatch.setattr(world.site.launcher, "ensure", fail)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(120):
             answer: httpx.Response = await bob.get(f"/shared/{ticket(share)}")
     assert (answer.status_code, answer.json()["code"]) == (503, "share-owner-away")
     assert "secret" not in answer.text

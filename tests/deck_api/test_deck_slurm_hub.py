@@ -36,7 +36,7 @@ def person(world, name):
 
 async def until(world, deck, user, name, phase):
     """Return the server's view when it is in ``phase``."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while (found := await deck.server(user, name)).phase != phase:  # noqa: ASYNC110 - the hub tells no event here
             await asyncio.sleep(0.02)
     return found

@@ -41,7 +41,7 @@ async def alice(site):
 
 async def test_the_store_lists_the_apps_and_what_the_caller_has(alice):
     task = (await alice.post("/apps/molecule/install", json={"version": "1.0"})).json()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         await alice.get(f"/tasks/{task['id']}/events")
     found = (await alice.get("/store")).json()
     cards = {item["id"]: (item["installed"], item["update"]) for item in found["items"]}
@@ -97,7 +97,7 @@ async def test_the_store_counts_its_users_without_naming_them(site, alice):
     for user in ("alice", "bob"):
         async with site.client(site.hub.token(user, "apps:install")) as client:
             task = (await client.post("/apps/molecule/install")).json()
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(120):
                 await client.get(f"/tasks/{task['id']}/events")
             await client.get("/store")
     assert (await alice.get("/store/molecule")).json()["used"] == 2
@@ -107,7 +107,7 @@ async def test_the_store_counts_its_users_without_naming_them(site, alice):
     assert b"alice" not in kept
     assert b"bob" not in kept
     task = (await alice.delete("/apps/molecule")).json()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         await alice.get(f"/tasks/{task['id']}/events")
     await alice.get("/store")
     assert (await alice.get("/store/molecule")).json()["used"] == 1

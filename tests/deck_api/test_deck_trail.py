@@ -25,7 +25,7 @@ async def audit(site, tmp_path, monkeypatch):
 
 async def settled(audit):
     """Return the newest entry once its end has been told."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while True:
             found = audit.read(limit=1)
             if found and found[0].outcome not in ("asked", "begun"):

@@ -18,7 +18,7 @@ async def alice(site):
 async def done(client, answer):
     assert answer.status_code == 202, answer.text
     task = answer.json()["id"]
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         await client.get(f"/tasks/{task}/events")
     return (await client.get(f"/tasks/{task}")).json()
 

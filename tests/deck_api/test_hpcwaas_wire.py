@@ -157,14 +157,14 @@ async def test_a_poll_waits_for_news(site, alice):
     while not site.launcher.backend("alice")._news._waiters:  # noqa: ASYNC110 - a poll that waits says so to nobody
         await asyncio.sleep(0.01)
     await site.launcher.backend("alice").tell(run, "log", {"level": "ERROR", "message": "at last"})
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         assert (await polled).json()["logs"][0]["content"] == "at last"
 
 
 async def test_a_poll_ends_with_the_execution(site, alice):
     run = await trigger(alice)
     await site.launcher.backend("alice").finish(run)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         body = (await alice.get(f"/executions/{run}/logs", params={"from": 5, "timeout": "600s"})).json()
     assert body == {"logs": None, "total_results": 1, "from": 5}
 

@@ -85,7 +85,7 @@ def visitor(client: Callable[[Site], httpx.AsyncClient]) -> Callable[[str], Visi
 Open = Callable[..., Page]
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+def wait_for(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     """Wait until ``condition`` holds."""
     end = time.monotonic() + seconds
     while not condition():

@@ -32,7 +32,7 @@ pytestmark = [
     pytest.mark.skipif(not NIGHTLY, reason="installs a hundred packages from PyPI; `make nightly` does"),
     pytest.mark.browser,
     pytest.mark.backend,
-    pytest.mark.timeout(600),
+    pytest.mark.timeout(900),
     pytest.mark.skipif(shutil.which("chromium") is None, reason="there is no Chromium on this machine"),
 ]
 

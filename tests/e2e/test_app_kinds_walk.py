@@ -20,7 +20,7 @@ from program_apps import install_files, install_program
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.stack,
-    pytest.mark.timeout(420),
+    pytest.mark.timeout(900),
     pytest.mark.skipif(missing() is not None, reason=str(missing())),
 ]
 

@@ -16,7 +16,7 @@ from stack import Stack, missing, wait_for
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.stack,
-    pytest.mark.timeout(420),
+    pytest.mark.timeout(900),
     pytest.mark.skipif(missing() is not None, reason=str(missing())),
 ]
 
@@ -36,7 +36,7 @@ def ask(stack: Stack) -> Callable[..., Any]:
             return answer.json()
 
     task = api("POST", "/apps/molecule/install", json={})
-    wait_for("the app", lambda: api("GET", f"/tasks/{task['id']}")["state"] == "done" or None, 180)
+    wait_for("the app", lambda: api("GET", f"/tasks/{task['id']}")["state"] == "done" or None, 400)
     return api
 
 
@@ -49,7 +49,7 @@ def ended(ask: Callable[..., Any]) -> Callable[[str], dict[str, Any]]:
             found: dict[str, Any] = ask("GET", f"/runs/{run}")
             return found if found["state"] in ENDED else None
 
-        return wait_for("the run's end", look, 120)
+        return wait_for("the run's end", look, 300)
 
     return wait
 

@@ -22,11 +22,11 @@ from stack import Stack, missing, wait_for
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.stack,
-    pytest.mark.timeout(420),
+    pytest.mark.timeout(900),
     pytest.mark.skipif(missing() is not None, reason=str(missing())),
 ]
 
-PATIENCE = 60_000
+PATIENCE = 120_000
 INSTALL = 180_000  # ms; seconds on an idle machine
 WATER = "3\nwater\nO 0.00 0.00 0.11\nH 0.00 0.76 -0.47\nH 0.00 -0.76 -0.47\n"
 MOLECULE = Path(__file__).parents[2] / "apps" / "molecule"
@@ -92,7 +92,7 @@ def run_id(stack: Stack) -> str:
         answer = client.post("/runs", json=body)
         assert answer.status_code == 202, answer.text
         run = str(answer.json()["id"])
-        wait_for("the run's end", lambda: client.get(f"/runs/{run}").json()["state"] == "finished" or None, 120)
+        wait_for("the run's end", lambda: client.get(f"/runs/{run}").json()["state"] == "finished" or None, 300)
         assert client.get(f"/runs/{run}").json()["app_version"] == "1.0.0"
     return run
 
@@ -133,7 +133,7 @@ def test_a_result_opens_in_the_version_that_made_it(page: Page, stack: Stack, ru
 def test_a_missing_version_is_named_and_installed_beside(page: Page, stack: Stack, run_id: str) -> None:
     page.goto(f"{stack.url}/services/deck/store/molecule/remove?version=1.0.0")
     page.get_by_role("button", name="Remove version 1.0.0").click()
-    wait_for("the version to go", lambda: installed(stack) == ("1.0.1", ["1.0.1"]) or None, 60)
+    wait_for("the version to go", lambda: installed(stack) == ("1.0.1", ["1.0.1"]) or None, 180)
     page.goto(f"{stack.url}/services/deck/open/molecule?run={run_id}")
     expect(page.get_by_role("heading", name="Molecule 1.0.0 is not installed")).to_be_visible()
     page.get_by_role("button", name="Install 1.0.0 beside").click()
@@ -214,7 +214,7 @@ def test_a_shared_app_is_opened_with_its_result_and_not_owned(
         # Its page is open.
         assert guest.is_dir()
         api.delete("/server")
-        wait_for("the end of the page", lambda: api.get("/server").json()["state"] != "running" or None, 60)
+        wait_for("the end of the page", lambda: api.get("/server").json()["state"] != "running" or None, 180)
         assert api.get(f"/shared/{ticket}/app").status_code == 410
         wait_for("the version to go", lambda: not guest.exists(), 30)
 

@@ -23,7 +23,7 @@ from stack import Stack, missing, wait_for
 pytestmark = [
     pytest.mark.browser,
     pytest.mark.stack,
-    pytest.mark.timeout(420),
+    pytest.mark.timeout(900),
     pytest.mark.skipif(missing() is not None, reason=str(missing())),
 ]
 
@@ -225,10 +225,10 @@ def test_a_run_outlives_browser_and_server(page: Page, browser: Browser, stack: 
         def finished() -> bool:
             return client.get(f"/runs/{run_id}").json()["state"] == "finished"
 
-        wait_for("the run to finish with nothing open", finished, 240)
+        wait_for("the run to finish with nothing open", finished, 480)
 
     context = browser.new_context(viewport={"width": 1280, "height": 900}, storage_state=state)
-    context.set_default_timeout(60_000)
+    context.set_default_timeout(120_000)
     later = context.new_page()
     later.goto(f"{stack.url}/services/deck/")
     row = later.locator(f"[data-run='{run_id}']")

@@ -185,7 +185,7 @@ def test_a_taken_port_is_named_with_its_holder_and_a_way_out(tmp_path: Path) -> 
         stack.port = taken.getsockname()[1]
         stack.home.mkdir()
         refused = subprocess.run(
-            [str(SIMDECK), "up"], env=stack.environment, capture_output=True, text=True, timeout=60, check=False
+            [str(SIMDECK), "up"], env=stack.environment, capture_output=True, text=True, timeout=180, check=False
         )
     assert refused.returncode == 1
     assert f"Port {stack.port} on 127.0.0.1 is taken by {psutil.Process().name()} (pid {os.getpid()})" in refused.stderr

@@ -18,7 +18,7 @@ USERS, WAITING, WINDOW = (1000, 200, 60.0) if NIGHTLY else (40, 8, 4.0)
 
 
 @pytest.mark.stack
-@pytest.mark.timeout(3600 if NIGHTLY else 300)
+@pytest.mark.timeout(3600 if NIGHTLY else 900)
 async def test_a_hub_killed_twice_among_its_users_servers_has_them_all_again(
     tmp_path: Path, record_property: Callable[[str, object], None]
 ) -> None:

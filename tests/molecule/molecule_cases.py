@@ -27,7 +27,7 @@ def case(name: str, **options: Any) -> dict[str, Any]:
 def run_app_side(python: Path, env: dict[str, str], command: str, cases: dict[str, Any]) -> dict[str, Any]:
     """Have the app's environment compute; answer by case name."""
     done = subprocess.run(
-        [python, SCRIPT, command], input=json.dumps(cases), env=env, text=True, capture_output=True, timeout=240
+        [python, SCRIPT, command], input=json.dumps(cases), env=env, text=True, capture_output=True, timeout=800
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

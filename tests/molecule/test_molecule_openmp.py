@@ -39,7 +39,7 @@ def started(home: Path, app_env: dict[str, str], folder: Path, *, found: bool = 
     folder.mkdir(exist_ok=True)
     (folder / "program.py").write_text(PROGRAM.format(found=found))
     argv = [home / "bin/python", "program.py", "an argument"]
-    ended = subprocess.run(argv, cwd=folder, env=app_env, capture_output=True, text=True, timeout=120)
+    ended = subprocess.run(argv, cwd=folder, env=app_env, capture_output=True, text=True, timeout=360)
     assert ended.returncode == 0, ended.stderr
     return ended.stdout.splitlines()
 
@@ -108,6 +108,6 @@ def test_a_check_that_fails_names_what_is_missing_in_its_last_line(app_python: P
     broken = (
         "import sys; sys.modules['tblite.ase'] = None\nfrom simdeck_molecule.engine.check import main; sys.exit(main())"
     )
-    ended = subprocess.run([app_python, "-c", broken], env=app_env, capture_output=True, text=True, timeout=120)
+    ended = subprocess.run([app_python, "-c", broken], env=app_env, capture_output=True, text=True, timeout=360)
     assert ended.returncode == 1
     assert ended.stderr.splitlines()[-1].startswith("The xTB engine (tblite) cannot compute here: ModuleNotFoundError")

@@ -45,7 +45,7 @@ class Runner:
         )
 
     def run(self, folder: Path) -> dict[str, Any]:
-        assert self.start(folder).wait(timeout=120) == 0
+        assert self.start(folder).wait(timeout=360) == 0
         return json.loads((folder / "result.json").read_text())
 
     def kill_when(self, folder: Path, reached: Callable[[dict[str, Any]], bool]) -> None:
@@ -127,7 +127,7 @@ def test_another_calculations_steps_are_not_taken_up(runner: Runner) -> None:
 def test_a_second_start_in_the_same_directory_computes_nothing(runner: Runner) -> None:
     folder = runner.folder("only", {"stage": "optimise", **case("H2O")})
     both = [runner.start(folder), runner.start(folder)]
-    assert [process.wait(timeout=60) for process in both] == [0, 0]
+    assert [process.wait(timeout=180) for process in both] == [0, 0]
     steps = [line["step"] for line in _lines(folder / "progress.jsonl") if "step" in line]
     assert steps == sorted(set(steps))
     assert len([line for line in _lines(folder / "progress.jsonl") if "message" in line]) == 1
@@ -142,7 +142,7 @@ def test_a_killed_engine_started_again_in_its_own_directory_goes_on(runner: Runn
 
 def test_impossible_input_that_reaches_the_engine_is_an_answer_and_not_a_crash(runner: Runner) -> None:
     folder = runner.folder("wrong", {"stage": "optimise", "multiplicity": 2, **case("H2O")})
-    assert runner.start(folder).wait(timeout=60) == 0
+    assert runner.start(folder).wait(timeout=180) == 0
     error = json.loads((folder / "error.json").read_text())
     assert error["code"] == "invalid-input"
     assert "even number of electrons" in error["message"]
@@ -151,7 +151,7 @@ def test_impossible_input_that_reaches_the_engine_is_an_answer_and_not_a_crash(r
 def test_a_larger_step_limit_goes_on_from_an_optimisation_that_ran_out(runner: Runner) -> None:
     task = {"stage": "optimise", "max_steps": 2, **case("CH3OH")}
     first = runner.folder("first", task)
-    assert runner.start(first).wait(timeout=60) == 0
+    assert runner.start(first).wait(timeout=180) == 0
     assert json.loads((first / "error.json").read_text())["code"] == "geometry-not-converged"
     second = runner.folder("second", {**task, "max_steps": 100}, previous=first)
     runner.run(second)

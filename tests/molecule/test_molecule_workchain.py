@@ -40,7 +40,7 @@ def answers(
     )
     path = os.pathsep.join([str(site), str(ROOT / "workflows")])
     done = subprocess.run(
-        [backend_python, SCRIPT, scratch, site, app_python, path], text=True, capture_output=True, timeout=280
+        [backend_python, SCRIPT, scratch, site, app_python, path], text=True, capture_output=True, timeout=800
     )
     assert done.returncode == 0, done.stderr[-4000:]
     return json.loads(done.stdout.rsplit("ANSWERS", 1)[1])

@@ -37,7 +37,7 @@ async def test_the_worker_moves_to_what_was_made_at_the_start(tmp_path: Path) ->
     backend.reload = reload  # type: ignore[method-assign]
     tasks = Tasks(TaskStore(tmp_path / "tasks.sqlite"), Renewing(works=True), backend)
     await tasks.start()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         await told.wait()
     await tasks.stop()
 

@@ -26,7 +26,7 @@ APP = ROOT / "apps" / "quantum-espresso" / "simdeck_quantum_espresso"
 POINTS = "[aiida.workflows]\nquantum_espresso.bands = simdeck_quantum_espresso.workflows:PropertiesWorkChain\n"
 PSEUDOPOTENTIALS = Path("/usr/share/espresso/pseudo")
 
-pytestmark = [pytest.mark.backend, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.backend, pytest.mark.timeout(900)]
 
 
 def lacking() -> str | None:

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 BACKEND = Path(os.environ.get("SIMDECK_BACKEND_PYTHON", ROOT / ".simdeck/envs/backend/bin/python"))
 SIDE = Path(__file__).with_name("families_profile_side.py")
 
-pytestmark = [pytest.mark.backend, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.backend, pytest.mark.timeout(900)]
 
 
 def upf(element: str, note: str = "") -> str:

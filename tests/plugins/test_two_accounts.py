@@ -26,7 +26,7 @@ from synthetic import write_app, write_source, write_stand_in
 
 pytestmark = [
     pytest.mark.stack,
-    pytest.mark.timeout(300),
+    pytest.mark.timeout(900),
     pytest.mark.skipif(site_accounts.missing() is not None, reason=site_accounts.missing() or ""),
 ]
 POINTS = {"aiida.workflows": {"demo.work": "nowhere:Work"}}

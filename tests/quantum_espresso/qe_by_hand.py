@@ -45,7 +45,7 @@ def run(folder: Path, text: str, name: str = "pw") -> Outcome:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=800,
         check=False,
     )
     assert "JOB DONE" in done.stdout, done.stdout[-2000:] + done.stderr[-500:]

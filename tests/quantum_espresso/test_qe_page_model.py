@@ -123,7 +123,7 @@ Opened = tuple[Page, CrystalModel, FakeApi]
 
 async def until(condition: Callable[[], bool]) -> None:
     """Wait, bounded, for something to become true."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(120):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.01)
 
@@ -131,7 +131,7 @@ async def until(condition: Callable[[], bool]) -> None:
 async def ended(model: CrystalModel) -> None:
     """Wait for the open run to have ended and been read."""
     assert model.run._task is not None
-    await asyncio.wait_for(model.run._task, 30)
+    await asyncio.wait_for(model.run._task, 120)
 
 
 def states(model: CrystalModel) -> dict[str, str]:

@@ -275,7 +275,7 @@ def engine(folder: Path, program: str, path: str) -> subprocess.CompletedProcess
     here = os.pathsep.join([str(APP), str(ROOT / "workflows")])
     return subprocess.run(
         [sys.executable, "-m", "simdeck_quantum_espresso.engine", "scf", program, "1", "-in", "x"], cwd=folder, text=True,
-        env={"PATH": path, "PYTHONPATH": here}, capture_output=True, timeout=60, check=False,
+        env={"PATH": path, "PYTHONPATH": here}, capture_output=True, timeout=180, check=False,
     )  # fmt: skip
 
 

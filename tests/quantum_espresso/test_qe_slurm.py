@@ -24,7 +24,7 @@ from workflows_slurm.conftest import shared, slurm
 
 __all__ = ["shared", "slurm", "toy_fixture"]
 
-pytestmark = [pytest.mark.jobs, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.jobs, pytest.mark.timeout(900)]
 
 ENTRY_POINTS = "[aiida.workflows]\nquantum_espresso.bands = simdeck_quantum_espresso.workflows:PropertiesWorkChain\n"
 

@@ -35,7 +35,7 @@ class Server:
     def kernels(self) -> list[str]:
         return [kernel["id"] for kernel in self.get("api/kernels").json()]
 
-    def until(self, condition: Callable[[], bool], seconds: float = 30) -> None:
+    def until(self, condition: Callable[[], bool], seconds: float = 90) -> None:
         """Wait, bounded, for something to become true."""
         deadline = time.monotonic() + seconds
         while not condition():

@@ -191,7 +191,7 @@ def state(lab: Any) -> tuple[int, int, int]:
     return len(children(pid)), len(list(Path(f"/proc/{pid}/fd").iterdir())), len(sockets_of(pid))
 
 
-@pytest.mark.timeout(60 + 10 * ROUNDS)
+@pytest.mark.timeout(600 + 20 * ROUNDS)
 async def test_opening_and_closing_pages_many_times_leaves_nothing_behind(brief: Any) -> None:
     paths = ("deck/hello/?a={}", "deck/slider/?a={}")
 

@@ -26,7 +26,7 @@ KEPT = 2
 """Servers that go on from one round to the next."""
 MOMENTS = ("asking", "queued", "starting", "running")
 """While servers are asked for; while their jobs wait; a little later; once they run."""
-NOTICED_SECONDS = 40.0
+NOTICED_SECONDS = 120.0
 SLURMD_PORT = 6818
 
 
@@ -110,7 +110,7 @@ class Faults:
         begun = self.site.calls()
         self.site.squeue("empty")
         try:
-            wait_for("the site to believe it three times", lambda: self.site.calls() >= begun + 3, 120)
+            wait_for("the site to believe it three times", lambda: self.site.calls() >= begun + 3, 300)
         finally:
             self.site.squeue("")
 
@@ -137,7 +137,7 @@ class Faults:
         self.site.nodes("DOWN", name)
         # A node that is back before Slurm has taken its jobs away loses what Slurm starts on it meanwhile; Slurm finds
         # that out by itself, but only after minutes.
-        wait_for("the jobs to leave the node", lambda: not self._on(name), 60)
+        wait_for("the jobs to leave the node", lambda: not self._on(name), 180)
         slurm.start_node(node)
 
     def _on(self, node: str) -> bool:
@@ -286,7 +286,7 @@ class Rounds:
             name = (site.view(*victim).get("job") or {}).get("name")
             return site.job(name) if name else None
 
-        return wait_for(f"the job of {victim}", its_job, 60)
+        return wait_for(f"the job of {victim}", its_job, 180)
 
     def _check(self, one: Round, before: set[str], struck: set[Server]) -> None:
         """Each server that must live has the one job it had, and there are no others."""
@@ -317,7 +317,7 @@ class Rounds:
         """End what still runs; nothing may be left."""
         for each in self.alive:
             self.site.stop(*each)
-        wait_for("the queue to be empty", lambda: not self.site.jobs(), 60)
+        wait_for("the queue to be empty", lambda: not self.site.jobs(), 180)
         for each in [*self.alive, *self.ending]:
             self.site.wait_phase(*each, "none", seconds=60)
 
@@ -334,7 +334,7 @@ def _wait_settled(site: ChaosSite, user: str, server: str, *, may_fail: bool) ->
         return seen["phase"] == "running" and site.answers(user, server)
 
     try:
-        wait_for(f"{user}/{server} to run and answer", there, 150)
+        wait_for(f"{user}/{server} to run and answer", there, 300)
     except AssertionError as error:
         raise AssertionError(f"{error}: {seen}; {site.last_answer}; {site.jobs('all')[-6:]}") from None
     return str(seen["phase"])

@@ -193,10 +193,12 @@ class ChaosSite(SiteStack):
             view = self.ask(user, "POST", f"/servers/{server}", json=body)
             return view is not None and view["phase"] not in {"none", "failed"}
 
-        wait_for(f"the start of {user}/{server} to be heard", under_way, 90)
+        wait_for(f"the start of {user}/{server} to be heard", under_way, 240)
 
     def stop(self, user: str, server: str) -> None:
-        wait_for(f"the stop of {user}/{server} to be heard", lambda: self.ask(user, "DELETE", f"/servers/{server}"), 90)
+        wait_for(
+            f"the stop of {user}/{server} to be heard", lambda: self.ask(user, "DELETE", f"/servers/{server}"), 240
+        )
 
     def view(self, user: str, server: str) -> dict[str, Any]:
         """Return the ServerView, or nothing while the site cannot be asked."""
@@ -273,7 +275,7 @@ class ChaosSite(SiteStack):
 
     def kill(self, words: str) -> None:
         """`kill -9` of a part that the supervisor starts again."""
-        pid = wait_for(f"a process {words!r}", lambda: self.part(words), 60)
+        pid = wait_for(f"a process {words!r}", lambda: self.part(words), 180)
         os.kill(pid, signal.SIGKILL)
 
     def die_at(self, *points: str) -> None:
@@ -307,7 +309,7 @@ class ChaosSite(SiteStack):
                     self.nodes("RESUME", name)
             return not bad
 
-        wait_for("the nodes", usable, 90)
+        wait_for("the nodes", usable, 240)
 
 
 def eventually(what: str, ask: Callable[[], bool | None], seconds: float) -> bool:

@@ -130,7 +130,7 @@ class Job:
         )  # fmt: skip
         return asyncio.run(Cluster(settings, LocalExecutor(environment=self.trial.slurm.environment)).history(self.id))
 
-    def verdict(self, accounting: str = "off", *, ready: bool = True, seconds: float = 60) -> Verdict:
+    def verdict(self, accounting: str = "off", *, ready: bool = True, seconds: float = 180) -> Verdict:
         """Wait for the job's end and return what is said about it."""
 
         def ended() -> JobEnd | None:

@@ -33,7 +33,7 @@ TWIN_OPTIONS = Options(
     folder=Path("/var/lib/simdeck-trial-twin"), users=("sdm-alice", "sdm-bob"), service="sdm-service", group="sdm-people",
     clusters=(MAIN, OLD),
 )  # fmt: skip
-START_SECONDS = 240.0
+START_SECONDS = 480.0
 READY = re.compile(r"is ready: (http://\S+)")
 
 

@@ -12,7 +12,7 @@ import pytest
 from simdeck_hub.trial import machine
 from slurm.site_stack import SiteStack
 
-pytestmark = [pytest.mark.slurm, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slurm, pytest.mark.timeout(900)]
 
 
 def doctor(site: SiteStack, *arguments: str) -> tuple[int, dict[str, dict[str, Any]]]:

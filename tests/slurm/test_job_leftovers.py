@@ -11,7 +11,7 @@ from slurm.job_runs import Job
 from slurm.site_stack import ADA, EMIL
 from stack import wait_for
 
-pytestmark = [pytest.mark.slurm, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.slurm, pytest.mark.timeout(900)]
 
 # A server with a kernel in a session of its own that does not care for TERM. What the server does when it is told to
 # end is its first argument: end and leave the kernel alone, or nothing. "quits" ends by itself.

@@ -16,10 +16,10 @@ from simdeck_hub.trial.trial import Options, Trial
 from slurm.site_stack import SiteStack, missing_for_slurm
 from stack import wait_for
 
-pytestmark = [pytest.mark.slurm, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.slurm, pytest.mark.timeout(900)]
 ALICE, BOB = "sda-alice", "sda-bob"
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-PATIENCE = 60_000  # ms
+PATIENCE = 120_000  # ms
 GROUPS = f"""
 [groups]
 staff = ["{ALICE}"]
@@ -82,7 +82,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[AccountedSite]:
 @pytest.fixture(scope="module")
 def alice(site: AccountedSite) -> Iterator[httpx.Client]:
     with site.client(ALICE) as client:
-        wait_for("the accounts to be known", lambda: offered(client)["accounts"], 60)
+        wait_for("the accounts to be known", lambda: offered(client)["accounts"], 180)
         yield client
 
 

@@ -10,10 +10,10 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 from slurm.site_stack import ALICE, BOB, SiteStack
 
-pytestmark = [pytest.mark.slurm, pytest.mark.browser, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.slurm, pytest.mark.browser, pytest.mark.timeout(900)]
 PEOPLE = (ALICE, BOB)
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update"]
-PATIENCE = 60_000  # ms
+PATIENCE = 120_000  # ms
 INSTALL = 240_000
 CALCULATION = 90_000
 WATER = b"3\nwater, off its minimum\nO 0.00 0.00 0.11\nH 0.00 0.76 -0.47\nH 0.00 -0.76 -0.47\n"

@@ -23,7 +23,7 @@ DRAWN = random.SystemRandom().randrange(10**6) if "SIMDECK_CHAOS_ROUNDS" in os.e
 SEED = int(os.environ.get("SIMDECK_CHAOS_SEED", str(DRAWN)))
 STARTING = POINTS[: POINTS.index("running") + 1]
 STOPPING = ("before-ending", "before-scancel", "after-scancel", "before-end")
-pytestmark = [pytest.mark.slurm, pytest.mark.chaos, pytest.mark.timeout(600 + 60 * ROUNDS)]
+pytestmark = [pytest.mark.slurm, pytest.mark.chaos, pytest.mark.timeout(900 + 90 * ROUNDS)]
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def hurt(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ChaosSite]:
 def check_one_server(site: ChaosSite, server: str, before: set[str]) -> None:
     """The server runs as one job that was submitted once, is reachable, and nothing else is in the queue."""
     view = site.wait_phase(ALICE, server, "running")
-    wait_for(f"{server} to answer", lambda: site.answers(ALICE, server), 60)
+    wait_for(f"{server} to answer", lambda: site.answers(ALICE, server), 180)
     assert [(job.id, job.name, job.user) for job in site.jobs() if job.state == "RUNNING"] == [
         (view["job"]["id"], view["job"]["name"], ALICE)
     ]
@@ -49,7 +49,7 @@ def check_one_server(site: ChaosSite, server: str, before: set[str]) -> None:
 def end(site: ChaosSite, server: str) -> None:
     site.stop(ALICE, server)
     site.wait_phase(ALICE, server, "none")
-    wait_for("the queue to be empty", lambda: not site.jobs(), 60)
+    wait_for("the queue to be empty", lambda: not site.jobs(), 180)
 
 
 @pytest.mark.parametrize("points", [(one,) for one in STARTING] + [("after-id", "before-adopt")], ids=" ".join)
@@ -65,11 +65,11 @@ def test_a_hub_killed_at_a_step_of_a_start_comes_back_to_one_running_server(
         options["environment"] = "slow"
     hurt.die_at(*points)
     hurt.start(ALICE, "-", **options)
-    wait_for(f"the hub to die at {points}", hurt.died_everywhere, 60)
+    wait_for(f"the hub to die at {points}", hurt.died_everywhere, 180)
     hurt.nodes_in_order()
     if points == ("before-intent",):
         # Nothing was written down: it is not started, and can be.
-        wait_for("the hub", lambda: hurt.view(ALICE, "-")["phase"] != "?", 60)
+        wait_for("the hub", lambda: hurt.view(ALICE, "-")["phase"] != "?", 180)
         hurt.start(ALICE, "-")
     check_one_server(hurt, "-", before)
     end(hurt, "-")
@@ -82,14 +82,14 @@ def test_a_hub_killed_at_a_step_of_a_stop_leaves_a_whole_server_or_none(hurt: Ch
     hurt.wait_phase(ALICE, "-", "running")
     hurt.die_at(point)
     hurt.ask(ALICE, "DELETE", "/servers/-")
-    wait_for(f"the hub to die at {point}", hurt.died_everywhere, 60)
+    wait_for(f"the hub to die at {point}", hurt.died_everywhere, 180)
     if point == "before-ending":
         # The stop was not written down.
         check_one_server(hurt, "-", before)
         end(hurt, "-")
         return
     hurt.wait_phase(ALICE, "-", "none")
-    wait_for("the queue to be empty", lambda: not hurt.jobs(), 60)
+    wait_for("the queue to be empty", lambda: not hurt.jobs(), 180)
     assert len({job.id for job in hurt.jobs("all")} - before) == 1
 
 

@@ -18,7 +18,7 @@ from stack import wait_for
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import websocket_connect
 
-pytestmark = [pytest.mark.slurm, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.slurm, pytest.mark.timeout(900)]
 ALICE = TWIN_OPTIONS.users[0]
 APP = "molecule"
 PACKAGES = {"ch-run": "charliecloud", "bwrap": "bubblewrap"}
@@ -57,7 +57,7 @@ def installed(client: httpx.Client) -> None:
         now: dict[str, Any] = client.get(f"/tasks/{task['id']}").json()
         return now if now["state"] in ended else None
 
-    assert wait_for("the install", done, 240)["state"] == "done"
+    assert wait_for("the install", done, 480)["state"] == "done"
 
 
 @pytest.fixture(scope="module", params=RUNTIMES)
@@ -78,7 +78,7 @@ def server(request: pytest.FixtureRequest, twin: SiteStack, client: httpx.Client
         assert view["phase"] != "failed", view
         return bool(view["phase"] == "running")
 
-    wait_for(f"the server {name}", running, 150)
+    wait_for(f"the server {name}", running, 300)
     yield name
     client.delete(f"/servers/{name}?remove=true")
 
@@ -152,8 +152,8 @@ def test_a_server_in_an_image_ends_with_all_that_ran_in_it(
     folders = runtime_folders(twin)
     view = client.get(f"/servers/{server}").json()
     assert client.delete(f"/servers/{server}").status_code in {202, 204}
-    wait_for("the end", lambda: client.get(f"/servers/{server}").json()["phase"] == "none", 90)
-    wait_for("the end of what ran in it", lambda: not processes_in(image), 60)
+    wait_for("the end", lambda: client.get(f"/servers/{server}").json()["phase"] == "none", 240)
+    wait_for("the end of what ran in it", lambda: not processes_in(image), 180)
     state = twin.slurm("squeue", "--noheader", "--states=all", "--jobs", view["job"]["id"], "--format=%T").strip()
     assert state in {"CANCELLED", "COMPLETED"}, state
     # With bwrap the node's /tmp is not the server's own: nothing of it is there before either.

@@ -25,7 +25,7 @@ from stack import wait_for
 from tornado.httpclient import HTTPRequest
 from tornado.websocket import websocket_connect
 
-pytestmark = [pytest.mark.slurm, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.slurm, pytest.mark.timeout(900)]
 ALICE, BOB = "sdl-alice", "sdl-bob"
 OPTIONS = Options(
     folder=Path("/var/lib/simdeck-trial-tls"), users=(ALICE, BOB), service="sdl-service", group="sdl-people"
@@ -57,7 +57,7 @@ class TlsSite(SiteStack):
             listed = self.slurm("squeue", "--noheader", "--user", user, "--states=RUNNING", "--format=%A %N %j")
             return [line for line in listed.splitlines() if "simdeck-calc-" not in line]
 
-        (line,) = wait_for("the job", found, 120)
+        (line,) = wait_for("the job", found, 300)
         return line.split()[0], line.split()[1]
 
     def start_server(self, user: str) -> None:
@@ -68,7 +68,7 @@ class TlsSite(SiteStack):
 
     def wait_running(self, user: str) -> None:
         with self.client(user) as client:
-            wait_for(f"{user}'s server", lambda: client.get("/server").json()["state"] == "running", 150)
+            wait_for(f"{user}'s server", lambda: client.get("/server").json()["state"] == "running", 300)
 
     def status(self, user: str) -> int:
         """Return what the user's server answers them through the proxy."""
@@ -240,7 +240,7 @@ def test_a_server_that_waits_while_the_hub_is_away_is_reached_when_it_runs(site:
     try:
         with site.client(BOB) as client:
             assert client.post("/server").status_code in {200, 202}
-        wait_for("the job to wait", pending, 60)
+        wait_for("the job to wait", pending, 180)
         site.stop_up()
         assert pending()
         site.start_up()
@@ -257,10 +257,10 @@ def test_a_server_that_slurm_starts_again_on_another_node_is_reached_there(site:
     try:
         site.slurm("scontrol", "requeue", job)
         # Slurm keeps a requeued job back for two minutes; its time can be given.
-        wait_for("the job to wait", lambda: "PENDING" in site.slurm("scontrol", "show", "job", job), 60)
+        wait_for("the job to wait", lambda: "PENDING" in site.slurm("scontrol", "show", "job", job), 180)
         site.slurm("scontrol", "update", f"JobId={job}", "StartTime=now")
-        wait_for("the other node", lambda: site.job(ALICE) == (job, other), 180)
-        wait_for("the server to answer there", lambda: site.status(ALICE) == 200, 120)
+        wait_for("the other node", lambda: site.job(ALICE) == (job, other), 400)
+        wait_for("the server to answer there", lambda: site.status(ALICE) == 200, 300)
     finally:
         site.slurm("scontrol", "update", f"NodeName={node}", "State=RESUME")
 
@@ -278,7 +278,7 @@ def test_two_servers_of_one_person_that_start_at_once_are_both_reached(site: Tls
     headers = {"Authorization": f"token {site.token(BOB, 'access:servers!user')}"}
     with site.client(BOB) as client:
         for name in names:
-            wait_for(name, lambda name=name: client.get(f"/servers/{name}").json()["phase"] == "running", 150)
+            wait_for(name, lambda name=name: client.get(f"/servers/{name}").json()["phase"] == "running", 300)
             url = f"{site.url}/user/{BOB}/{name}/api/status"
             assert httpx.get(url, headers=headers, trust_env=False, timeout=30).status_code == 200
         keys = {path.read_bytes() for path in (site.run / "home" / BOB / ".simdeck" / "servers").glob("*/key.pem")}

@@ -107,7 +107,7 @@ def test_fifty_servers_at_once_run_at_the_cost_of_one_and_outlive_their_hub(
     assert numbers["squeue"] <= most
     assert numbers["asked"] <= most
     for user, server in SERVERS:
-        wait_for(f"{user}/{server} to answer", lambda user=user, server=server: crowd.answers(user, server), 60)
+        wait_for(f"{user}/{server} to answer", lambda user=user, server=server: crowd.answers(user, server), 180)
     jobs = crowd.jobs("all")
     assert Counter(job.state for job in jobs) == {"RUNNING": len(SERVERS)}
     assert Counter(job.user for job in jobs) == dict.fromkeys(PEOPLE, EACH)

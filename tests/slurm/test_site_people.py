@@ -12,7 +12,7 @@ import pytest
 from slurm.site_stack import ALICE, BOB, SiteStack, as_user
 from stack import wait_for
 
-pytestmark = [pytest.mark.slurm, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.slurm, pytest.mark.timeout(900)]
 PEOPLE = (ALICE, BOB)
 
 
@@ -26,7 +26,7 @@ def servers(site: SiteStack) -> dict[str, dict[str, str]]:
     found = {}
     for user in PEOPLE:
         with site.client(user) as client:
-            wait_for(f"{user}'s server", lambda client=client: client.get("/server").json()["state"] == "running", 120)
+            wait_for(f"{user}'s server", lambda client=client: client.get("/server").json()["state"] == "running", 300)
         listed = site.slurm("squeue", "--noheader", "--user", user, "--states=RUNNING", "--format=%j %A %u %N")
         (line,) = [line for line in listed.splitlines() if not line.startswith("simdeck-calc-")]
         found[user] = dict(zip(("name", "id", "user", "node"), line.split(), strict=True))

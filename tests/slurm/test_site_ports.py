@@ -15,7 +15,7 @@ import pytest
 from slurm.site_stack import ALICE, BOB, SiteStack
 from stack import wait_for
 
-pytestmark = [pytest.mark.slurm, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.slurm, pytest.mark.timeout(900)]
 
 NOTE = "alices-note.txt"
 
@@ -105,7 +105,7 @@ def run_on(
     argv = ["runuser", "-u", user, "--", "/usr/bin/python3", "-I", "-c", script, *words]
     done = subprocess.run(
         site.trial.slurm.nodes[node].argv(argv), input=json.dumps(given), capture_output=True, text=True,
-        check=False, timeout=90,
+        check=False, timeout=270,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
@@ -172,15 +172,15 @@ def shared(site: SiteStack) -> Shared:
         # Whatever earlier tests left running has ports and kernels of its own.
         for one in client.get("/servers").json()["items"]:
             client.delete(f"/servers/{one['name']}?remove=true")
-        wait_for("the end of all her jobs", lambda: not site.slurm("squeue", "--noheader", "--user", ALICE), 120)
-        wait_for("a stopped server", lambda: client.get("/server").json()["state"] == "stopped", 60)
+        wait_for("the end of all her jobs", lambda: not site.slurm("squeue", "--noheader", "--user", ALICE), 300)
+        wait_for("a stopped server", lambda: client.get("/server").json()["state"] == "stopped", 180)
         # A kernel whose server is gone notices it a moment after the job has left the queue.
         try:
-            wait_for("free nodes", lambda: not any(ports_on(site, node) for node in site.trial.slurm.nodes), 60)
+            wait_for("free nodes", lambda: not any(ports_on(site, node) for node in site.trial.slurm.nodes), 180)
         except AssertionError as error:
             raise AssertionError(f"{error}: {processes_of(ALICE)}") from None
         assert client.post("/server").status_code in {200, 202}
-        wait_for("the server", lambda: client.get("/server").json()["state"] == "running", 120)
+        wait_for("the server", lambda: client.get("/server").json()["state"] == "running", 300)
     listed = site.slurm("squeue", "--noheader", "--user", ALICE, "--states=RUNNING", "--format=%j %N")
     (node,) = {line.split()[1] for line in listed.splitlines() if not line.startswith("simdeck-calc-")}
     found = Shared(site, node)

@@ -11,7 +11,7 @@ import pytest
 from slurm.site_stack import ALICE, SiteStack
 from stack import wait_for
 
-pytestmark = [pytest.mark.slurm, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.slurm, pytest.mark.timeout(900)]
 
 
 def jobs(site: SiteStack) -> list[str]:
@@ -49,7 +49,7 @@ def test_stopping_ends_proxy_hub_and_deck_alone_and_the_next_start_finds_everyth
     with site.client(ALICE) as client:
         if client.get("/server").json()["state"] != "running":
             assert client.post("/server").status_code in {200, 202}
-        wait_for("the server", lambda: client.get("/server").json()["state"] == "running", 120)
+        wait_for("the server", lambda: client.get("/server").json()["state"] == "running", 300)
         agent = client.get("/status").json()["pid"]
     (job,) = jobs(site)
     assert agents(ALICE) == [agent]
@@ -62,7 +62,7 @@ def test_stopping_ends_proxy_hub_and_deck_alone_and_the_next_start_finds_everyth
     site.start_up()
     token = site.token(ALICE, "access:servers!user")
     with site.client(ALICE) as client:
-        wait_for("the server to be known again", lambda: client.get("/server").json()["state"] == "running", 60)
+        wait_for("the server to be known again", lambda: client.get("/server").json()["state"] == "running", 180)
         assert client.get("/status").json()["pid"] == agent
     headers = {"Authorization": f"token {token}"}
     answer = httpx.get(f"{site.url}/user/{ALICE}/api/status", headers=headers, trust_env=False, timeout=30)

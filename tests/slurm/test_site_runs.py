@@ -12,7 +12,7 @@ import pytest
 from slurm.site_stack import ALICE, BOB, SiteStack, as_user
 from stack import wait_for
 
-pytestmark = [pytest.mark.slurm, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.slurm, pytest.mark.timeout(900)]
 PEOPLE = (ALICE, BOB)
 ENDED = {"finished", "failed", "cancelled", "rejected"}
 WATER = "3\nwater, off its minimum\nO 0.00 0.00 0.11\nH 0.00 0.76 -0.47\nH 0.00 -0.76 -0.47\n"
@@ -25,7 +25,7 @@ def install(client: httpx.Client) -> dict[str, Any]:
         now: dict[str, Any] = client.get(f"/tasks/{task['id']}").json()
         return now if now["state"] in {"done", "failed", "cancelled"} else None
 
-    return wait_for("the install", done, 240)
+    return wait_for("the install", done, 480)
 
 
 def calculate(client: httpx.Client) -> dict[str, Any]:
@@ -38,7 +38,7 @@ def calculate(client: httpx.Client) -> dict[str, Any]:
         now: dict[str, Any] = client.get(f"/runs/{run}").json()
         return now if now["state"] in ENDED else None
 
-    return wait_for("the run", done, 180)
+    return wait_for("the run", done, 400)
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import pytest
 from slurm.site_stack import ALICE, SiteStack
 from stack import wait_for
 
-pytestmark = [pytest.mark.slurm, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.slurm, pytest.mark.timeout(900)]
 SMALL = {"cluster": "simdeck", "partition": "normal", "cores": 1, "memory": "512 MiB", "environment": "default"}
 
 
@@ -26,7 +26,7 @@ def started(client: httpx.Client, name: str, **options: Any) -> dict[str, Any]:
         # The server speaks for itself sooner than the queue is read again: node and end are known a moment later.
         return view if view["phase"] == "running" and view["walltime_left"] else None
 
-    return wait_for(f"the server {name}", running, 120)
+    return wait_for(f"the server {name}", running, 300)
 
 
 def test_a_server_that_asks_for_a_gpu_has_it_in_slurms_books(site: SiteStack) -> None:
@@ -61,7 +61,7 @@ def test_the_next_job_is_started_beside_the_ending_one_with_the_same_options(sit
         assert answer.status_code == 202, answer.text
         name = answer.json()["name"]
         assert name != "first"
-        second = wait_for("the next job", lambda: _running(client, name), 120)
+        second = wait_for("the next job", lambda: _running(client, name), 300)
         assert second["job"]["id"] != first["job"]["id"]
         assert second["options"]["memory_mb"] == first["options"]["memory_mb"]
         for one in ("first", name):

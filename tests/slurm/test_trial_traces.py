@@ -92,7 +92,7 @@ def test_a_signal_takes_everything_away(before: dict[str, object], tmp_path: Pat
     made = links()
     assert made <= set(devices())
     process.send_signal(number)
-    assert process.wait(timeout=60) == 0
+    assert process.wait(timeout=180) == 0
     assert_nothing_left(before, made)
 
 
@@ -106,7 +106,7 @@ def test_after_a_kill_the_next_one_clears_the_rest_and_starts(before: dict[str, 
     assert "what a killed trial left" in (tmp_path / "again").read_text(encoding="utf-8")
     made |= links()
     second.send_signal(signal.SIGINT)
-    assert second.wait(timeout=60) == 0
+    assert second.wait(timeout=180) == 0
     assert_nothing_left(before, made)
 
 
@@ -126,7 +126,7 @@ def test_one_trial_runs_in_a_folder_at_a_time(tmp_path: Path) -> None:
         [sys.executable, "-m", "simdeck_hub.trial", *ARGUMENTS], capture_output=True, text=True, check=False
     )
     process.send_signal(signal.SIGINT)
-    process.wait(timeout=60)
+    process.wait(timeout=180)
     assert second.returncode == 1
     assert "runs in" in second.stderr
 

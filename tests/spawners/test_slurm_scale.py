@@ -31,7 +31,7 @@ def make(folder: Path, slurm: SimulatedSlurm, clock: FastClock) -> SlurmFleet:
 
 
 async def until(test: Any) -> None:
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         while not test():  # noqa: ASYNC110 - it is no event of ours that is awaited
             await asyncio.sleep(0.02)
 

@@ -44,7 +44,7 @@ def baked(stack: Stack, user: str, steps: int) -> str:
     with stack.client(user) as api:
         body = {"workflow": "toy.bake", "inputs": {"structure": WATER, "steps": steps}}
         run = api.post("/runs", json=body).raise_for_status().json()["id"]
-        wait_for("the run to end", lambda: api.get(f"/runs/{run}").json()["state"] == "finished", 120)
+        wait_for("the run to end", lambda: api.get(f"/runs/{run}").json()["state"] == "finished", 300)
         return str(run)
 
 

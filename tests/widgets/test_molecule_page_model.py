@@ -37,7 +37,7 @@ async def page() -> AsyncIterator[tuple[MoleculeModel, FakeRuns]]:
 async def followed(model: MoleculeModel) -> None:
     """Wait for the open run to have ended and been read."""
     assert model.run._task is not None
-    await asyncio.wait_for(model.run._task, 30)
+    await asyncio.wait_for(model.run._task, 120)
 
 
 Page = tuple[MoleculeModel, FakeRuns]
@@ -132,7 +132,7 @@ async def test_an_agent_that_is_away_is_said_and_tried_again(page: Page) -> None
 async def test_a_run_that_does_not_exist_leads_back_to_the_form(page: Page) -> None:
     model, _ = page
     await model.connect()
-    await asyncio.wait_for(model.open("no-such-run"), 30)
+    await asyncio.wait_for(model.open("no-such-run"), 120)
     assert model.problem["code"] == "run-not-found"
     assert model.stage == "prepare"
 

@@ -63,7 +63,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     env = {**os.environ, "OPTIMADE_CONFIG_FILE": str(folder / "config.json")}
     with subprocess.Popen(argv, env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         try:
-            wait_for("the reference server answers", lambda: answers(port), 180)
+            wait_for("the reference server answers", lambda: answers(port), 400)
             yield f"http://127.0.0.1:{port}"
         finally:
             process.terminate()

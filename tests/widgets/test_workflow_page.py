@@ -37,7 +37,7 @@ async def model() -> AsyncIterator[WorkflowModel]:
 async def followed(model: WorkflowModel) -> None:
     """Wait for the open run to have ended and been read."""
     assert model.run._task is not None
-    await asyncio.wait_for(model.run._task, 30)
+    await asyncio.wait_for(model.run._task, 120)
 
 
 async def test_the_form_is_the_workflows_schema_with_its_defaults(model: WorkflowModel) -> None:

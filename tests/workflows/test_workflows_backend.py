@@ -253,7 +253,7 @@ async def test_another_agent_takes_over_a_living_worker(oven: Oven) -> None:
     pid = oven.worker_pid()
     other = Backend(oven.home, oven.settings)
     await other.start()
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         async for _event in other.events(run.id):
             pass
     assert other.run(run.id).state is RunState.FINISHED
@@ -287,7 +287,7 @@ async def test_plain_verdi_sees_and_ends_processes(oven: Oven) -> None:
     )
     row = next(line.split() for line in listed.stdout.splitlines() if line.endswith(run.id))
     killed = await asyncio.to_thread(
-        subprocess.run, [*verdi, "process", "kill", row[0]], env=env, capture_output=True, text=True, timeout=60
+        subprocess.run, [*verdi, "process", "kill", row[0]], env=env, capture_output=True, text=True, timeout=180
     )
     assert killed.returncode == 0, killed.stdout + killed.stderr
     assert (await oven.end(run)).state is RunState.CANCELLED
@@ -300,7 +300,7 @@ async def test_verdi_takes_the_worker_for_its_daemon(oven: Oven) -> None:
 
     async def verdi(*arguments: str) -> subprocess.CompletedProcess[str]:
         argv = [str(oven.toy.BACKEND_PYTHON.parent / "verdi"), *arguments]
-        return await asyncio.to_thread(subprocess.run, argv, env=env, capture_output=True, text=True, timeout=60)
+        return await asyncio.to_thread(subprocess.run, argv, env=env, capture_output=True, text=True, timeout=180)
 
     status = await verdi("status")
     assert status.returncode == 0, status.stdout + status.stderr

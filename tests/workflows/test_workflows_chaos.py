@@ -11,7 +11,7 @@ import pytest
 from simdeck_workflows.models import RunState
 from toy_oven import Oven, until
 
-pytestmark = [pytest.mark.backend, pytest.mark.chaos, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.backend, pytest.mark.chaos, pytest.mark.timeout(900)]
 
 ROUNDS = int(os.environ.get("SIMDECK_CHAOS_ROUNDS", "3"))
 RUNS = 3

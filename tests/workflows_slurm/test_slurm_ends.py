@@ -9,7 +9,7 @@ import pytest
 from simdeck_workflows.models import Run, RunState
 from workflows_slurm.cluster_oven import ClusterOven
 
-pytestmark = [pytest.mark.jobs, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.jobs, pytest.mark.timeout(900)]
 
 
 def failed(run: Run, code: str) -> str:

@@ -7,7 +7,7 @@ from simdeck_workflows.models import Run, RunState
 from toy_oven import until
 from workflows_slurm.cluster_oven import ClusterOven
 
-pytestmark = [pytest.mark.jobs, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.jobs, pytest.mark.timeout(900)]
 
 # Each is what happens the first time sbatch is called; from then on the real one is in its place.
 FIRST_SBATCH = {

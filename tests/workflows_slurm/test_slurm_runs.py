@@ -8,7 +8,7 @@ from simdeck_common.problems import Problem
 from simdeck_workflows.models import RunRequest, RunState
 from workflows_slurm.cluster_oven import MEMORY_MB, ClusterOven
 
-pytestmark = [pytest.mark.jobs, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.jobs, pytest.mark.timeout(900)]
 
 
 async def test_a_run_is_a_job_of_the_cluster_with_live_progress(oven: ClusterOven) -> None:

@@ -33,7 +33,7 @@ from simdeck_spawners.testing.hubs import HubLife
 from simdeck_spawners.testing.servers import JobServers
 
 INSTANCE = "0123456789abcdef"
-PATIENCE = 60.0
+PATIENCE = 180.0
 
 
 class Line:
