@@ -117,7 +117,12 @@ def opened(browser: Browser) -> Iterator[Open]:
             page = open_page(browser, origin, site, world, size, scheme)
             if not polls:
                 page.add_init_script(NO_POLLS)
-            page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+            page.on(
+                "console",
+                lambda message: (
+                    complaints.append(f"{message.text} {message.location}") if message.type == "error" else None
+                ),
+            )
             page.on("pageerror", lambda error: complaints.append(str(error)))
             page.goto(origin + PREFIX + path)
             return page

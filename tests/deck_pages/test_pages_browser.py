@@ -118,6 +118,7 @@ def test_a_start_that_is_refused_shows_the_cause(opened: Open) -> None:
     expect(page.locator("#opening-failure")).to_contain_text("no memory is left on this machine")
     expect(page.get_by_role("button", name="Try again")).to_be_focused()
     # The browser itself reports the 502.
+    wait_for(lambda: opened.complaints != [])  # type: ignore[attr-defined]
     opened.complaints.clear()  # type: ignore[attr-defined]
 
 

@@ -51,7 +51,6 @@ def test_a_cure_is_one_click_away_and_its_changes_follow_what_is_typed(opened: O
     agent = opened.site.worlds["lab"].agent  # type: ignore[attr-defined]
     wait_for(lambda: agent.sent != [])
     assert agent.sent == [("POST", f"/runs/{FAILED}/retry", {"inputs": {"charge": 2, "max_steps": 800}})]
-    opened.complaints.clear()  # type: ignore[attr-defined]
 
 
 def test_a_sweep_is_counted_while_it_is_filled_in(opened: Open) -> None:
@@ -67,7 +66,6 @@ def test_a_sweep_is_counted_while_it_is_filled_in(opened: Open) -> None:
     agent = opened.site.worlds["lab"].agent  # type: ignore[attr-defined]
     wait_for(lambda: agent.sent != [])
     assert agent.sent[0][2]["vary"] == {"charge": [0, 1, 2]}
-    opened.complaints.clear()  # type: ignore[attr-defined]
 
 
 def test_a_sweeps_table_is_renewed_in_the_order_that_was_chosen(opened: Open) -> None:
